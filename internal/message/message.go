@@ -1,0 +1,155 @@
+// Package message carries direct messages between people: sending, reading, editing and
+// deleting them, and what a person missed. It knows neither sockets nor HTTP nor a database.
+package message
+
+import (
+	"context"
+	"time"
+
+	"pryde/internal/fault"
+	"pryde/internal/id"
+	"pryde/internal/order"
+)
+
+// A Conversation names a conversation of two people, the lower id first; of one person, for
+// notes to oneself.
+type Conversation struct{ Low, High id.User }
+
+// Between returns the conversation of two people.
+func Between(a, b id.User) Conversation {
+	if a.Compare(b) > 0 {
+		a, b = b, a
+	}
+	return Conversation{a, b}
+}
+
+// Has reports whether u takes part.
+func (c Conversation) Has(u id.User) bool { return u == c.Low || u == c.High }
+
+// Other returns the participant that u talks to: u itself for notes to oneself.
+func (c Conversation) Other(u id.User) id.User {
+	if u == c.Low {
+		return c.High
+	}
+	return c.Low
+}
+
+// A Fingerprint recognises the content of an attempt without keeping it: the first 16 bytes
+// of a keyed hash over recipient, content and attachment. It is zero once a message is
+// deleted for all.
+type Fingerprint [16]byte
+
+// A Draft is a message on its way into the store.
+type Draft struct {
+	ID          id.Message
+	Sender      id.User
+	Recipient   id.User
+	Content     string // plain text; sealed on its way into the store and nowhere else
+	Attachment  string
+	ClientID    string // the client's own name for the attempt; empty where it gave none
+	Fingerprint Fingerprint
+	At          time.Time
+	// RepeatWindow makes a draft without a client id the same attempt as a message of the same
+	// sender, recipient and fingerprint that is at most this old.
+	RepeatWindow time.Duration
+}
+
+// A Message is a message as the store keeps it.
+type Message struct {
+	ID          id.Message
+	Seq         order.Seq // of the commit that stored it; its place in the conversation
+	Changed     order.Seq // of the last commit that changed it; Seq where none has
+	Sender      id.User
+	Recipient   id.User
+	Content     string
+	Attachment  string
+	Fingerprint Fingerprint
+	CreatedAt   time.Time // UTC, whole milliseconds; never runs backwards within a conversation
+	EditedAt    time.Time // zero where it never was
+	DeletedAt   time.Time // for all; content and attachment are gone; zero where it is not
+	Read        bool      // the recipient has read it
+}
+
+// Conversation returns the conversation that the message belongs to.
+func (m Message) Conversation() Conversation { return Between(m.Sender, m.Recipient) }
+
+// A Row is a conversation as it stands in the list of one participant.
+type Row struct {
+	Peer     id.User
+	Last     *Message   // the newest one that the participant can see; nil where there is none
+	Unread   int        // messages of the peer after the read mark, deleted ones not counted
+	ReadUpTo id.Message // how far the participant has read; zero at first
+	PeerRead id.Message // how far the peer has read; zero at first
+	Changed  order.Seq  // of the last commit that changed the row
+}
+
+// A Page is a part of a list, and whether there is more behind it.
+type Page[T any] struct {
+	Items []T
+	More  bool
+}
+
+// Changes are what a person can see of the commits after a number, each list in the order
+// of seq.
+type Changes struct {
+	Seq     order.Seq // of the newest commit that they take account of
+	TooMany bool      // more rows than asked for; only Rows and Seq are filled
+	New     []Message // stored since, in their newest state; those deleted since are in Deleted only
+	Changed []Message // stored before, changed since
+	Deleted []Gone    // deleted since, for all or by the person for themselves
+	Rows    []Row     // conversations that changed since, newest first, at most 100
+}
+
+// Gone names a deleted message.
+type Gone struct {
+	ID     id.Message
+	Peer   id.User
+	ForAll bool
+	Seq    order.Seq // of the deletion
+}
+
+// What a store answers about messages.
+var (
+	ErrNoMessage = fault.NotFound("MESSAGE_NOT_FOUND", "Message not found")
+	// ErrGone answers a change to a message that is deleted for all.
+	ErrGone = fault.NotFound("MESSAGE_DELETED", "Message is deleted")
+)
+
+// A Store keeps messages. Each method is atomic. Those that change something give the change
+// the next commit sequence number (order.Number), call order.Queued once their place is
+// fixed, and always return the true outcome: they do not give up waiting for a commit that
+// may still happen.
+type Store interface {
+	// Append stores a message, both conversation rows and the recipient's unread count in one
+	// commit. Where the attempt is already stored (the same sender and client id; without a
+	// client id the draft's RepeatWindow), it changes nothing and returns that message with again
+	// set. An id that another attempt has taken is an error, not a repeat.
+	Append(ctx context.Context, d Draft) (m Message, again bool, err error)
+	// Message returns one message, tombstones included, or ErrNoMessage.
+	Message(ctx context.Context, m id.Message) (Message, error)
+	// PageBefore returns the newest messages of a conversation that viewer can see and that are
+	// older than before (zero: all), oldest first. A before that is not of the conversation is
+	// ErrNoMessage. What the viewer deleted for themselves is left out; what was deleted for
+	// all is a tombstone.
+	PageBefore(ctx context.Context, c Conversation, viewer id.User, before id.Message, limit int) (Page[Message], error)
+	// Rows returns the conversations of a person, newest message first, older than the one whose
+	// newest message is before (zero: all).
+	Rows(ctx context.Context, u id.User, before id.Message, limit int) (Page[Row], error)
+	// Unread returns the unread messages of a person, per peer, zero counts left out.
+	Unread(ctx context.Context, u id.User) (map[id.User]int, error)
+	// Edit replaces the content of a message. It is ErrGone where the message is deleted.
+	Edit(ctx context.Context, m id.Message, content string, at time.Time) (Message, error)
+	// DeleteForAll removes content, attachment and fingerprint of a message, and its count among
+	// the unread. The id and the attempt stay taken. A second call changes nothing, reports
+	// false and takes no number.
+	DeleteForAll(ctx context.Context, m id.Message, at time.Time) (Message, bool, error)
+	// DeleteForSelf hides a message from one participant. A second call changes nothing,
+	// reports false and takes no number.
+	DeleteForSelf(ctx context.Context, m id.Message, u id.User, at time.Time) (Message, bool, error)
+	// MarkRead moves a person's read mark to a message of somebody else, never backwards, and
+	// counts what is unread after it. It returns the message with Changed set to the commit and
+	// reports whether anything changed.
+	MarkRead(ctx context.Context, u id.User, m id.Message) (Message, bool, error)
+	// Since returns what changed for a person after a number; more than limit rows is TooMany.
+	Since(ctx context.Context, u id.User, after order.Seq, limit int) (Changes, error)
+}

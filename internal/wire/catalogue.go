@@ -1,0 +1,33 @@
+package wire
+
+import "pryde/internal/id"
+
+// Events that the server sends.
+var (
+	RoomJoinedEvent = toClient[RoomJoined]("room:joined", "You are in the room of your user; events for you arrive from now on.")
+	RoomErrorEvent  = toClient[RoomError]("room:error", "You asked to join a room that is not yours.")
+	OnlineUsers     = toClient[[]id.User]("online_users", "Who is online, as far as you may know.")
+	PresenceChanged = toClient[PresenceUpdate]("presence:update", "Somebody came or went.")
+	UserOnline      = toClient[UserRef]("user_online", "Somebody came; the former name.")
+	UserOffline     = toClient[UserRef]("user_offline", "Somebody went; the former name.")
+	LoungeCount     = toClient[OnlineCount]("global_chat:online_count", "How many people are online.")
+	LimitReached    = toClient[ConnectionLimit]("connection_limit", "You have too many sockets; this one is closed.")
+	LogoutForced    = toClient[ForceLogout]("force_logout", "Your session is over; this socket is closed.")
+	PongEvent       = toClient[Pong]("pong", "Answers a ping that asked for no acknowledgement.")
+
+	MessageNew     = durable[Message]("message:new", "A message arrived for you.")
+	MessageSent    = durable[Message]("message:sent", "Your message is stored; _tempId is the name that you gave it.")
+	MessageEdited  = durable[Message]("message:edited", "The text of a message changed.")
+	MessageGone    = durable[MessageDeleted]("message:deleted", "A message was deleted.")
+	MessageWasRead = durable[MessageRead]("message:read", "A message was read.")
+	MessageFailed  = toClient[Failure]("message:error", "Your message was refused.")
+)
+
+// Events that a client sends.
+var (
+	SendMessage    = toServer[NewMessage, Sent]("send_message", "Send a direct message.")
+	Ping           = toServer[Raw, Pong]("ping", "Ask whether the connection lives.")
+	EchoBack       = toServer[Raw, Echo]("echo", "Get back what you sent.")
+	Join           = toServer[JoinRoom, None]("join", "Join the room of your user again; room:joined answers.")
+	GetOnlineUsers = toServer[Raw, None]("get_online_users", "Ask for online_users; room:joined comes along.")
+)

@@ -1,0 +1,98 @@
+package wire
+
+import (
+	"net/http"
+	"reflect"
+)
+
+// Access says what a request has to show.
+type Access string
+
+// The ways into a route.
+const (
+	Public Access = "public" // nothing
+	Bearer Access = "bearer" // an access token
+	Cookie Access = "cookie" // the refresh cookie; the Origin is checked
+)
+
+// A Route is one operation of the REST door: it takes an In as its body and answers an Out.
+type Route[In, Out any] struct{ spec *RouteSpec }
+
+// Spec returns the route's description.
+func (r Route[In, Out]) Spec() *RouteSpec { return r.spec }
+
+// A RouteSpec describes one route to the door, the generator and the tests.
+type RouteSpec struct {
+	Method  string
+	Path    string   // with {parameters}, below the server's root
+	Aliases []string // further paths of the same route
+	Doc     string
+	Access  Access
+	Status  int // of success
+	Query   []Param
+	Header  []Param
+	Body    reflect.Type // None where there is none
+	Answer  reflect.Type // None where there is none
+}
+
+// A Param is a parameter in the query or a header.
+type Param struct{ Name, Doc string }
+
+func route[In, Out any](method, path string, access Access, doc string, more ...func(*RouteSpec)) Route[In, Out] {
+	s := &RouteSpec{
+		Method: method, Path: path, Doc: doc, Access: access, Status: http.StatusOK,
+		Body: reflect.TypeFor[In](), Answer: reflect.TypeFor[Out](),
+	}
+	for _, m := range more {
+		m(s)
+	}
+	declared.routes = append(declared.routes, s)
+	return Route[In, Out]{s}
+}
+
+func also(paths ...string) func(*RouteSpec) { return func(s *RouteSpec) { s.Aliases = paths } }
+func created(s *RouteSpec)                  { s.Status = http.StatusCreated }
+
+func query(name, doc string) func(*RouteSpec) {
+	return func(s *RouteSpec) { s.Query = append(s.Query, Param{name, doc}) }
+}
+
+func header(name, doc string) func(*RouteSpec) {
+	return func(s *RouteSpec) { s.Header = append(s.Header, Param{name, doc}) }
+}
+
+// paged declares the parameters of every list.
+func paged(s *RouteSpec) {
+	query("limit", "How many rows, counted from the newest; 50 by default, at most 100.")(s)
+	query("before", "A message id: only what is older. The next one is in the header X-Next-Cursor.")(s)
+}
+
+// Routes of accounts and sessions.
+var (
+	PostSignUp  = route[SignUp, SignedUp](http.MethodPost, "/api/auth/signup", Public, "Make an account.", created)
+	PostLogIn   = route[LogIn, LoggedIn](http.MethodPost, "/api/auth/login", Public, "Log in.")
+	PostRefresh = route[None, Refreshed](http.MethodPost, "/api/refresh", Cookie, "Trade the refresh cookie for a new access token.", also("/api/auth/refresh"))
+	PostLogOut  = route[None, LoggedOut](http.MethodPost, "/api/auth/logout", Bearer, "End this session and its sockets.")
+	GetMe       = route[None, User](http.MethodGet, "/api/auth/me", Bearer, "Your own account.")
+)
+
+// Routes of messages.
+var (
+	PostMessage = route[PostedMessage, Message](http.MethodPost, "/api/messages", Bearer, "Send a direct message. A repeat of an attempt answers 200 with the first message.", created,
+		header("Idempotency-Key", "The client's own name for the attempt, like _tempId."))
+	GetConversations = route[None, []Conversation](http.MethodGet, "/api/messages/conversations", Bearer, "Your conversations, newest first.",
+		also("/api/messages/list", "/api/messages"), paged)
+	GetUnread     = route[None, Unread](http.MethodGet, "/api/messages/unread/counts", Bearer, "How many messages are unread.")
+	GetMessages   = route[None, []Message](http.MethodGet, "/api/messages/{userId}", Bearer, "The messages with one person, oldest first.", paged)
+	PutMessage    = route[EditedContent, Message](http.MethodPut, "/api/messages/{id}", Bearer, "Change the text of your message.")
+	PutRead       = route[None, Message](http.MethodPut, "/api/messages/{id}/read", Bearer, "Say that you have read a message, and those before it.")
+	DeleteMessage = route[None, Deleted](http.MethodDelete, "/api/messages/{id}", Bearer, "Delete a message for yourself, or for everyone.",
+		query("deleteForAll", "true: for everyone; only the sender may."))
+	GetSync = route[None, Sync](http.MethodGet, "/api/sync", Bearer, "What changed for you after an offset.",
+		query("since", "The offset of any durable event, the seq of the last answer, or 0."))
+)
+
+// Routes about the server.
+var (
+	GetHealth = route[None, Health](http.MethodGet, "/api/health", Public, "Whether the server answers.")
+)

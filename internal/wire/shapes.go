@@ -1,0 +1,219 @@
+package wire
+
+import (
+	"time"
+
+	"pryde/internal/id"
+	"pryde/internal/order"
+)
+
+// A Person is somebody as others see them beside a message.
+type Person struct {
+	ID           id.User `json:"_id"`
+	Username     string  `json:"username"`
+	DisplayName  string  `json:"displayName"`
+	ProfilePhoto string  `json:"profilePhoto"`
+}
+
+// A Message is a message as its participants see it.
+type Message struct {
+	ID              id.Message  `json:"_id"`
+	Seq             order.Seq   `json:"seq"` // its place in the order of its conversation
+	Sender          Person      `json:"sender"`
+	Recipient       Person      `json:"recipient"`
+	GroupChat       *id.Group   `json:"groupChat"` // null in a direct message
+	Content         string      `json:"content"`   // plain text
+	Attachment      *string     `json:"attachment"`
+	Read            bool        `json:"read"` // the recipient has read it
+	ReadBy          []Receipt   `json:"readBy"`
+	DeliveredTo     []Receipt   `json:"deliveredTo"`
+	Edited          bool        `json:"edited"`
+	EditedAt        time.Time   `json:"editedAt,omitzero"`
+	Reactions       []Reaction  `json:"reactions"`
+	IsDeletedForAll bool        `json:"isDeletedForAll"`
+	DeletedForAll   *Deletion   `json:"deletedForAll,omitzero"`
+	DeletedFor      []DeletedBy `json:"deletedFor"`
+	IsDeleted       bool        `json:"isDeleted,omitzero"`   // a tombstone: content and attachment are gone
+	DeletedType     string      `json:"deletedType,omitzero"` // "all" for a tombstone
+	CreatedAt       time.Time   `json:"createdAt"`
+	Version         int         `json:"__v"`                // always 0
+	TempID          string      `json:"_tempId,omitzero"`   // the sender's own name for it; sent to the sender only
+	MessageID       *id.Message `json:"messageId,omitzero"` // in message:edited: the same as _id
+}
+
+// A Receipt says when a member of a group read a message or had it delivered.
+type Receipt struct {
+	User id.User   `json:"user"`
+	At   time.Time `json:"at"`
+}
+
+// A Reaction is one person's emoji on a message.
+type Reaction struct {
+	User      id.User   `json:"user"`
+	Emoji     string    `json:"emoji"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+// A Deletion says who deleted a message for everyone.
+type Deletion struct {
+	By id.User   `json:"by"`
+	At time.Time `json:"at"`
+}
+
+// DeletedBy says that a person deleted a message for themselves.
+type DeletedBy struct {
+	User      id.User   `json:"user"`
+	DeletedAt time.Time `json:"deletedAt"`
+}
+
+// A LastMessage is the newest message of a conversation in the list, with plain ids.
+type LastMessage struct {
+	ID              id.Message  `json:"_id"`
+	Seq             order.Seq   `json:"seq"`
+	Sender          id.User     `json:"sender"`
+	Recipient       id.User     `json:"recipient"`
+	GroupChat       *id.Group   `json:"groupChat"`
+	Content         string      `json:"content"`
+	Attachment      *string     `json:"attachment"`
+	Read            bool        `json:"read"`
+	ReadBy          []Receipt   `json:"readBy"`
+	DeliveredTo     []Receipt   `json:"deliveredTo"`
+	Edited          bool        `json:"edited"`
+	EditedAt        time.Time   `json:"editedAt,omitzero"`
+	Reactions       []Reaction  `json:"reactions"`
+	IsDeletedForAll bool        `json:"isDeletedForAll"`
+	DeletedFor      []DeletedBy `json:"deletedFor"`
+	CreatedAt       time.Time   `json:"createdAt"`
+	Version         int         `json:"__v"`
+}
+
+// A Conversation is one row of the list.
+type Conversation struct {
+	ID                    id.User      `json:"_id"`         // the other person; oneself for notes
+	LastMessage           *LastMessage `json:"lastMessage"` // null where everything is deleted
+	UnreadCount           int          `json:"unreadCount"`
+	Unread                int          `json:"unread"`    // the same number, by the former name
+	OtherUser             *Person      `json:"otherUser"` // null where the account is gone
+	ManuallyUnread        bool         `json:"manuallyUnread"`
+	LastReadMessageID     *id.Message  `json:"lastReadMessageId"`
+	PeerLastReadMessageID *id.Message  `json:"peerLastReadMessageId"` // how far the other person has read
+}
+
+// NewMessage is what a client sends to write to someone.
+type NewMessage struct {
+	RecipientID id.User `json:"recipientId"`
+	Content     string  `json:"content"`    // plain text, at most 10,000 characters once trimmed
+	Attachment  string  `json:"attachment"` // URL or path of an uploaded file
+	TempID      string  `json:"_tempId"`    // the client's own name for the attempt, at most 128 bytes; makes retries safe
+}
+
+// PostedMessage is NewMessage as the REST door takes it.
+type PostedMessage struct {
+	Recipient  id.User `json:"recipient"`
+	Content    string  `json:"content"`
+	Attachment string  `json:"attachment"`
+	TempID     string  `json:"_tempId"` // or the Idempotency-Key header
+}
+
+// A Delivery is what sending a message led to.
+type Delivery struct {
+	Message   Message
+	TempID    string
+	Duplicate bool // an earlier attempt had already stored it
+}
+
+// Sent acknowledges a message.
+type Sent struct {
+	Success   bool       `json:"success"` // always true
+	MessageID id.Message `json:"messageId"`
+	TempID    string     `json:"_tempId,omitzero"`
+	Duplicate bool       `json:"duplicate,omitzero"` // an earlier attempt had already stored it
+}
+
+// A Failure acknowledges an event that was refused.
+type Failure struct {
+	Error     string    `json:"error"`
+	Message   string    `json:"message"` // the same sentence as error
+	Code      string    `json:"code"`    // stable and machine-readable
+	Timestamp time.Time `json:"timestamp"`
+	TempID    string    `json:"_tempId,omitzero"`
+}
+
+// EditedContent replaces the text of a message.
+type EditedContent struct {
+	Content string `json:"content"`
+}
+
+// Deleted answers a deletion.
+type Deleted struct {
+	Message      string     `json:"message"`
+	MessageID    id.Message `json:"messageId"`
+	DeleteForAll bool       `json:"deleteForAll"`
+}
+
+// MessageDeleted tells that a message is gone. It carries ids only.
+type MessageDeleted struct {
+	MessageID      id.Message `json:"messageId"`
+	DeleteForAll   bool       `json:"deleteForAll"`
+	DeletedForUser id.User    `json:"deletedForUser,omitzero"` // set when deleteForAll is false
+}
+
+// MessageRead tells of a receipt: the reader's devices hear conversationWith, the sender's
+// readBy.
+type MessageRead struct {
+	MessageID        id.Message `json:"messageId"`
+	ConversationWith id.User    `json:"conversationWith,omitzero"`
+	ReadBy           id.User    `json:"readBy,omitzero"`
+}
+
+// Unread counts the unread messages of a person.
+type Unread struct {
+	TotalUnread  int            `json:"totalUnread"`
+	UnreadByUser []UnreadByUser `json:"unreadByUser"`
+}
+
+// UnreadByUser counts the unread messages that one person sent.
+type UnreadByUser struct {
+	UserID       id.User `json:"userId"`
+	Username     string  `json:"username"`
+	DisplayName  string  `json:"displayName"`
+	ProfilePhoto string  `json:"profilePhoto"`
+	Count        int     `json:"count"`
+}
+
+// A Sync is what changed for a person after an offset, each list in the order of seq.
+type Sync struct {
+	Seq           Offset           `json:"seq"`      // where to ask from next time
+	Reload        bool             `json:"reload"`   // too much changed: load again; only conversations and counts are filled
+	Messages      []Message        `json:"messages"` // new ones
+	Changed       []Message        `json:"changed"`  // older ones in their newest state
+	Deleted       []DeletedMessage `json:"deleted"`
+	Notifications []Notification   `json:"notifications"`
+	Conversations []Conversation   `json:"conversations"`
+	Counts        Counts           `json:"counts"`
+}
+
+// A DeletedMessage is a message that is gone since the offset.
+type DeletedMessage struct {
+	MessageID        id.Message `json:"messageId"`
+	DeleteForAll     bool       `json:"deleteForAll"`
+	ConversationWith id.User    `json:"conversationWith"`
+}
+
+// Counts are the numbers on the badges.
+type Counts struct {
+	Messages      int `json:"messages"`      // unread messages
+	Notifications int `json:"notifications"` // unread notices of the bell
+}
+
+// A Notification is a notice as its recipient sees it.
+type Notification struct {
+	ID        id.Notice `json:"_id"`
+	Recipient id.User   `json:"recipient"`
+	Sender    *Person   `json:"sender"`
+	Type      string    `json:"type"`
+	Message   string    `json:"message"`
+	Read      bool      `json:"read"`
+	Link      string    `json:"link,omitzero"`
+	CreatedAt time.Time `json:"createdAt"`
+}
