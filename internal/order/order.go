@@ -9,6 +9,7 @@ package order
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -68,11 +69,8 @@ func Number(ctx context.Context, seq Seq) {
 	if t.ended {
 		return
 	}
-	for i, other := range l.open {
-		if other == t {
-			l.open = append(l.open[:i], l.open[i+1:]...)
-			break
-		}
+	if t.seq != 0 {
+		l.open = slices.DeleteFunc(l.open, func(other *Turn) bool { return other == t })
 	}
 	t.seq = seq
 	l.open = append(l.open, t)

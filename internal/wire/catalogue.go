@@ -5,7 +5,7 @@ import "pryde/internal/id"
 // Events that the server sends.
 var (
 	RoomJoinedEvent = toClient[RoomJoined]("room:joined", "You are in the room of your user; events for you arrive from now on.")
-	RoomErrorEvent  = toClient[RoomError]("room:error", "You asked to join a room that is not yours.")
+	RoomErrorEvent  = toClient[Failure]("room:error", "You asked to join a room that is not yours.")
 	OnlineUsers     = toClient[[]id.User]("online_users", "Who is online, as far as you may know.")
 	PresenceChanged = toClient[PresenceUpdate]("presence:update", "Somebody came or went.")
 	UserOnline      = toClient[UserRef]("user_online", "Somebody came; the former name.")
@@ -25,9 +25,9 @@ var (
 
 // Events that a client sends.
 var (
-	SendMessage    = toServer[NewMessage, Sent]("send_message", "Send a direct message.")
-	Ping           = toServer[Raw, Pong]("ping", "Ask whether the connection lives.")
+	SendMessage    = toServer[NewMessage, Sent]("send_message", "Send a direct message.", failsAs(MessageFailed))
+	Ping           = toServer[Raw, Pong]("ping", "Ask whether the connection lives.", answersAs(PongEvent))
 	EchoBack       = toServer[Raw, Echo]("echo", "Get back what you sent.")
-	Join           = toServer[JoinRoom, None]("join", "Join the room of your user again; room:joined answers.")
+	Join           = toServer[JoinRoom, None]("join", "Join the room of your user again; room:joined answers.", failsAs(RoomErrorEvent))
 	GetOnlineUsers = toServer[Raw, None]("get_online_users", "Ask for online_users; room:joined comes along.")
 )

@@ -19,7 +19,7 @@ type Raw = jsontext.Value
 // timeLayout is ISO-8601 in UTC with milliseconds.
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
-var encoding = json.JoinOptions(
+var marshalling = json.JoinOptions(
 	json.WithMarshalers(json.MarshalToFunc(func(e *jsontext.Encoder, t time.Time) error {
 		return e.WriteToken(jsontext.String(t.UTC().Format(timeLayout)))
 	})),
@@ -27,7 +27,7 @@ var encoding = json.JoinOptions(
 )
 
 // Encode writes v as JSON: times in UTC with milliseconds, nil slices as [].
-func Encode(v any) (Raw, error) { return json.Marshal(v, encoding) }
+func Encode(v any) (Raw, error) { return json.Marshal(v, marshalling) }
 
 // Decode reads JSON from outside into a shape. Duplicate names and invalid UTF-8 are
 // refused, names are compared exactly, unknown ones are ignored. The error is a fault of

@@ -122,6 +122,11 @@ type Delivery struct {
 	Duplicate bool // an earlier attempt had already stored it
 }
 
+// Sent shows a delivery as the acknowledgement of the socket.
+func (d Delivery) Sent() Sent {
+	return Sent{Success: true, MessageID: d.Message.ID, TempID: d.TempID, Duplicate: d.Duplicate}
+}
+
 // Sent acknowledges a message.
 type Sent struct {
 	Success   bool       `json:"success"` // always true

@@ -14,11 +14,6 @@ type RoomJoined struct {
 	AutoJoined bool    `json:"autoJoined,omitzero"` // on connecting, not in reply to join
 }
 
-// RoomError refuses a join.
-type RoomError struct {
-	Message string `json:"message"`
-}
-
 // Pong answers a ping.
 type Pong struct {
 	Status    string  `json:"status"` // always "ok"

@@ -23,6 +23,9 @@ type None struct{}
 // Name returns the event's name on the wire.
 func (e ToClient[P]) Name() string { return e.spec.Name }
 
+// Spec returns the event's description.
+func (e ToServer[In, Ack]) Spec() *EventSpec { return e.spec }
+
 // Name returns the event's name on the wire.
 func (e ToServer[In, Ack]) Name() string { return e.spec.Name }
 
@@ -66,6 +69,25 @@ type Outcome[R any] struct {
 	After  []Outgoing // published after it
 }
 
+// A Publisher sends events that tell of nothing stored to whoever is connected now. It
+// never blocks on a slow client. What is stored is published by the dispatcher alone.
+type Publisher interface {
+	Publish(out ...Outgoing)
+}
+
+// A Page is a part of a list. Over REST its items are the body, and Next is the header
+// X-Next-Cursor.
+type Page[T any] struct {
+	Items []T
+	Next  string // the parameter before of the page behind this one; empty at the end
+}
+
+// A ListQuery asks for a part of a list.
+type ListQuery struct {
+	Before id.Message // only what is older; zero: from the newest
+	Limit  int        // rows, 1 to 100
+}
+
 // A Direction says who sends an event.
 type Direction string
 
@@ -83,9 +105,11 @@ type EventSpec struct {
 	Durable   bool         // carries a recovery offset as its last argument
 	Payload   reflect.Type // None for an event without one
 	Ack       reflect.Type // nil for events of the server; None where nothing is acknowledged
+	FailsAs   *EventSpec   // the event that tells of a refusal besides the acknowledgement; nil where none does
+	AnswersAs *EventSpec   // the event that answers where no acknowledgement was asked for; nil where none does
 }
 
-// A Catalogue holds what has been declared, in order.
+// A catalogue holds what has been declared, in order.
 type catalogue struct {
 	events []*EventSpec
 	routes []*RouteSpec
@@ -112,8 +136,17 @@ func durable[P any](name, doc string) ToClient[P] {
 	return e
 }
 
-func toServer[In, Ack any](name, doc string) ToServer[In, Ack] {
+func toServer[In, Ack any](name, doc string, more ...func(*EventSpec)) ToServer[In, Ack] {
 	s := &EventSpec{Name: name, Direction: FromClient, Doc: doc, Payload: reflect.TypeFor[In](), Ack: reflect.TypeFor[Ack]()}
+	for _, m := range more {
+		m(s)
+	}
 	declared.events = append(declared.events, s)
 	return ToServer[In, Ack]{s}
+}
+
+func failsAs(e ToClient[Failure]) func(*EventSpec) { return func(s *EventSpec) { s.FailsAs = e.spec } }
+
+func answersAs[P any](e ToClient[P]) func(*EventSpec) {
+	return func(s *EventSpec) { s.AnswersAs = e.spec }
 }

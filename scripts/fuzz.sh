@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the product's module for FUZZTIME each.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+grep -rlE '^func Fuzz' --include='*_test.go' internal | xargs -n1 dirname | sort -u | while read -r dir; do
+  grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$dir"/*_test.go | awk '{print $2}' | sort -u | while read -r target; do
+    echo "== $dir $target"
+    go test "./$dir" -run '^$' -fuzz "^${target}\$" -fuzztime "${FUZZTIME:-20s}" </dev/null
+  done
+done
