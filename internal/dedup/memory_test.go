@@ -26,6 +26,16 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	})
 }
 
+func TestForgottenRunTakesNoMemory(t *testing.T) {
+	c := New(Options[int]{TTL: time.Minute, MaxWeight: 10, Now: time.Now})
+
+	_, _, err := c.Do(t.Context(), "k", func() (int, error) { c.Forget("k"); return 1, nil })
+
+	if err != nil || len(c.entries) != 0 || c.byAge.Len() != 0 || c.weight != 0 {
+		t.Errorf("%v; kept %d entries, %d in the list, weight %d; want nothing", err, len(c.entries), c.byAge.Len(), c.weight)
+	}
+}
+
 // Whatever is done, the books agree with each other.
 func TestBooksAgree(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

@@ -62,7 +62,7 @@ func (f *Fault) After(d time.Duration) *Fault {
 // Is reports whether target is a fault with the same code, so that errors.Is compares
 // faults by what they mean and not by where they were made.
 func (f *Fault) Is(target error) bool {
-	t, ok := target.(*Fault) //nolint:errorlint // errors.Is unwraps f; target is compared as it is
+	t, ok := target.(*Fault)
 	return ok && t.Code == f.Code && t.Kind == f.Kind
 }
 

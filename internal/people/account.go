@@ -53,4 +53,7 @@ type Store interface {
 	AccountByLogin(ctx context.Context, login string) (Account, error)
 	// SetPasswordHash replaces the hash of an account's password.
 	SetPasswordHash(ctx context.Context, u id.User, hash string) error
+	// SetActive says whether an account is in use or deactivated by its owner. It is
+	// ErrNoAccount where there is none.
+	SetActive(ctx context.Context, u id.User, active bool) error
 }

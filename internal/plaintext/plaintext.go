@@ -28,7 +28,7 @@ import (
 
 // maxPasses bounds how often markup is removed that appears when other markup goes, as in
 // "<<b>b>". Only hostile text comes near it.
-const maxPasses = 8
+const maxPasses = 4
 
 // strict removes every element. Its methods are safe for concurrent use.
 var strict = bluemonday.StrictPolicy()
@@ -69,7 +69,7 @@ func markUp(s string, tags []tag) string {
 		if t.start < at {
 			continue // inside a value of the tag before, or in content that is read over
 		}
-		escape.WriteString(&b, s[at:t.start])
+		_, _ = escape.WriteString(&b, s[at:t.start])
 		at = t.end
 		switch {
 		case !hidesContent[t.name]:
@@ -85,7 +85,7 @@ func markUp(s string, tags []tag) string {
 			if closing.name == "" {
 				return b.String() // unclosed: a reader would see nothing of what follows
 			}
-			escape.WriteString(&b, s[at:closing.start])
+			_, _ = escape.WriteString(&b, s[at:closing.start])
 			b.WriteString("</" + t.name + ">")
 			at = closing.end
 		default:
@@ -93,7 +93,7 @@ func markUp(s string, tags []tag) string {
 			b.WriteString("<" + t.name + ">")
 		}
 	}
-	escape.WriteString(&b, s[at:])
+	_, _ = escape.WriteString(&b, s[at:])
 	return b.String()
 }
 

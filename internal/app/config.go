@@ -1,0 +1,233 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"pryde/internal/limit"
+	"pryde/internal/seal"
+)
+
+// Config is everything that the server is told from outside. Each field is declared once,
+// here: its variable, its default and what it means. LoadConfig fills it in.
+type Config struct {
+	Env           Environment   `env:"APP_ENV" envDefault:"development" doc:"development or production. In production every secret must be set, cookies are Secure, and the server listens on every interface."`
+	Host          string        `env:"HOST" doc:"Address to listen on. 127.0.0.1 by default, every interface with APP_ENV=production."`
+	Port          int           `env:"PORT" envDefault:"9000" doc:"Port to listen on, 1 to 65535."`
+	DataDir       string        `env:"DATA_DIR" envDefault:"./data" doc:"Folder of the embedded database, and of the keys in its folder keys."`
+	LogLevel      string        `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
+	CORSOrigins   Origins       `env:"CORS_ORIGINS" doc:"Origins whose pages may use the server, by comma, such as https://app.example.com. The server's own is always one; in development every port of localhost is too."`
+	FrontendURL   Origins       `env:"FRONTEND_URL" doc:"A further allowed origin, under its former name."`
+	RootDomain    string        `env:"ROOT_DOMAIN" doc:"Domain that the refresh cookie is set for in production, such as example.com. Empty: the server's own host."`
+	Proxies       Proxies       `env:"TRUSTED_PROXIES" doc:"Addresses or CIDRs, by comma, of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."`
+	ServiceTokens SecretList    `env:"SERVICE_TOKENS" doc:"Tokens by comma, at least 32 characters each, that other services show in X-Service-Token. /metrics needs one."`
+	Shutdown      time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" doc:"How long a stop waits for what is being handled."`
+
+	ConnectTimeout time.Duration `env:"CONNECT_TIMEOUT" envDefault:"20s" doc:"From the opening of a transport to its CONNECT packet."`
+	AuthTimeout    time.Duration `env:"AUTH_TIMEOUT" envDefault:"10s" doc:"From the CONNECT packet of a socket to the verdict."`
+	MaxConnections int           `env:"SOCKET_MAX_CONNECTIONS_PER_USER" envDefault:"20" doc:"Sockets that one person may have; the oldest goes when there is one more."`
+
+	JWTSecret        Secret        `env:"JWT_SECRET" doc:"Signs access tokens; at least 32 characters. Made on the first start in development."`
+	JWTRefreshSecret Secret        `env:"JWT_REFRESH_SECRET" doc:"Signs refresh tokens; at least 32 characters, another one than JWT_SECRET. Made on the first start in development."`
+	MessageKey       seal.Key      `env:"MESSAGE_ENCRYPTION_KEY" doc:"64 hexadecimal digits: the master key that wraps the keys that seal what people write. Made on the first start in development. Without it the data cannot be read."`
+	AccessExpiry     time.Duration `env:"ACCESS_TOKEN_EXPIRY" envDefault:"15m" doc:"Life of an access token."`
+	RefreshExpiry    time.Duration `env:"REFRESH_TOKEN_EXPIRY" envDefault:"30d" doc:"Life of a refresh token."`
+
+	RateLimits      string  `env:"RATE_LIMITS" doc:"Changes single limits, such as send_message=5/1s:10,login=10/15m: 5 a second with a burst of 10; 10 in 15 minutes. Several for one operation are joined by +."`
+	RateLimitFactor float64 `env:"RATE_LIMIT_FACTOR" envDefault:"1" doc:"Multiplies all limits; benchmarks and tests raise it."`
+}
+
+// An Environment is where the server runs.
+type Environment string
+
+// The environments.
+const (
+	Development Environment = "development"
+	Production  Environment = "production"
+)
+
+// LoadConfig reads the variables and reports every mistake at once, each by its variable.
+func LoadConfig(vars map[string]string) (Config, error) {
+	c, err := env.ParseAsWithOptions[Config](env.Options{
+		Environment: vars,
+		FuncMap: map[reflect.Type]env.ParserFunc{
+			reflect.TypeFor[time.Duration](): func(s string) (any, error) { return parseDuration(s) },
+		},
+	})
+	errs := byVariable(err)
+	errs = append(errs, c.check()...)
+	if c.Host == "" && c.Env != Production {
+		c.Host = "127.0.0.1"
+	}
+	return c, errors.Join(errs...)
+}
+
+// byVariable rewords the mistakes that the library found, so that each begins with the name
+// of its variable and never shows the value.
+func byVariable(err error) []error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return nil
+	}
+	var out []error
+	for _, e := range all.Errors {
+		var parse env.ParseError
+		if !errors.As(e, &parse) {
+			out = append(out, e)
+			continue
+		}
+		name := parse.Name
+		if f, ok := reflect.TypeFor[Config]().FieldByName(parse.Name); ok {
+			name = f.Tag.Get("env")
+		}
+		cause := parse.Err
+		if num := (*strconv.NumError)(nil); errors.As(cause, &num) {
+			cause = num.Err
+		}
+		out = append(out, fmt.Errorf("%s: %w", name, cause))
+	}
+	return out
+}
+
+func (c Config) check() []error {
+	var errs []error
+	expect := func(ok bool, name, want string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s: %s", name, want))
+		}
+	}
+	expect(c.Env == Development || c.Env == Production, "APP_ENV", "want development or production")
+	expect(c.Port > 0 && c.Port < 1<<16, "PORT", "want 1 to 65535")
+	expect(c.DataDir != "", "DATA_DIR", "must not be empty")
+	expect(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "LOG_LEVEL", "want debug, info, warn or error")
+	expect(c.MaxConnections > 0, "SOCKET_MAX_CONNECTIONS_PER_USER", "want at least 1")
+	expect(c.RateLimitFactor > 0, "RATE_LIMIT_FACTOR", "want more than 0")
+	expect(c.JWTSecret == "" || len(c.JWTSecret) >= minSecret, "JWT_SECRET", "want at least 32 characters")
+	expect(c.JWTRefreshSecret == "" || len(c.JWTRefreshSecret) >= minSecret, "JWT_REFRESH_SECRET", "want at least 32 characters")
+	expect(c.JWTSecret == "" || c.JWTSecret != c.JWTRefreshSecret, "JWT_REFRESH_SECRET", "must differ from JWT_SECRET")
+	if _, err := limit.Defaults().With(c.RateLimits); err != nil {
+		errs = append(errs, fmt.Errorf("RATE_LIMITS: %w", err))
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if d, ok := reflect.ValueOf(c).FieldByIndex(f.Index).Interface().(time.Duration); ok {
+			expect(d > 0, f.Tag.Get("env"), "want more than 0")
+		}
+	}
+	if c.Env == Production {
+		expect(c.JWTSecret != "", "JWT_SECRET", "is missing; make one with: openssl rand -hex 32")
+		expect(c.JWTRefreshSecret != "", "JWT_REFRESH_SECRET", "is missing; make one with: openssl rand -hex 32")
+		expect(!c.MessageKey.IsZero(), "MESSAGE_ENCRYPTION_KEY", "is missing; make one with: openssl rand -hex 32")
+	}
+	return errs
+}
+
+// minSecret is the least length of a secret, in bytes.
+const minSecret = 32
+
+// A Secret is a value that never prints itself.
+type Secret string
+
+func (Secret) String() string   { return "(secret)" }
+func (Secret) GoString() string { return "(secret)" }
+
+// MarshalText keeps the value out of logs and JSON too.
+func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
+
+// A SecretList holds secrets given by comma.
+type SecretList []Secret
+
+// UnmarshalText reads secrets by comma, each of at least 32 characters.
+func (l *SecretList) UnmarshalText(b []byte) error {
+	*l = nil
+	for _, s := range fields(string(b)) {
+		if len(s) < minSecret {
+			return errors.New("want at least 32 characters each")
+		}
+		*l = append(*l, Secret(s))
+	}
+	return nil
+}
+
+func (l SecretList) String() string { return fmt.Sprintf("(%d secrets)", len(l)) }
+
+// Origins are origins by comma, each a scheme and a host without a path.
+type Origins []string
+
+// UnmarshalText reads origins by comma; a slash at the end is left out.
+func (o *Origins) UnmarshalText(b []byte) error {
+	*o = nil
+	for _, s := range fields(string(b)) {
+		u, err := url.Parse(s)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+			return fmt.Errorf("%q is no origin such as https://app.example.com", s)
+		}
+		*o = append(*o, strings.ToLower(u.Scheme+"://"+u.Host))
+	}
+	return nil
+}
+
+func (o Origins) String() string { return strings.Join(o, ",") }
+
+// Proxies are addresses and CIDRs by comma.
+type Proxies []netip.Prefix
+
+// UnmarshalText reads addresses and CIDRs by comma.
+func (p *Proxies) UnmarshalText(b []byte) error {
+	*p = nil
+	for _, s := range fields(string(b)) {
+		prefix, err := netip.ParsePrefix(s)
+		if err != nil {
+			at, err := netip.ParseAddr(s)
+			if err != nil {
+				return fmt.Errorf("%q is no address and no CIDR", s)
+			}
+			prefix = netip.PrefixFrom(at.Unmap(), at.Unmap().BitLen())
+		}
+		*p = append(*p, prefix)
+	}
+	return nil
+}
+
+func (p Proxies) String() string {
+	out := make([]string, len(p))
+	for i, prefix := range p {
+		out[i] = prefix.String()
+	}
+	return strings.Join(out, ",")
+}
+
+// fields splits by comma and leaves out what is empty.
+func fields(s string) []string {
+	var out []string
+	for part := range strings.SplitSeq(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+// parseDuration reads 500ms, 10s, 15m, 12h and 30d.
+func parseDuration(s string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.Atoi(days)
+		if err != nil || n < 0 || n > 3650 {
+			return 0, errors.New("want a duration such as 500ms, 10s, 15m or 30d")
+		}
+		return time.Duration(n) * 24 * time.Hour, nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, errors.New("want a duration such as 500ms, 10s, 15m or 30d")
+	}
+	return d, nil
+}

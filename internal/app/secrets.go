@@ -1,0 +1,102 @@
+package app
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// kept are the secrets that a development server makes for itself.
+type kept struct {
+	JWTSecret        string `json:"JWT_SECRET"`
+	JWTRefreshSecret string `json:"JWT_REFRESH_SECRET"`
+	MessageKey       string `json:"MESSAGE_ENCRYPTION_KEY"`
+}
+
+// fillSecrets completes what the environment did not set from the file of kept secrets,
+// which it makes on the first start. Production has none to complete.
+func fillSecrets(c *Config) error {
+	if c.JWTSecret != "" && c.JWTRefreshSecret != "" && !c.MessageKey.IsZero() {
+		return nil
+	}
+	k, err := keptSecrets(filepath.Join(c.DataDir, "keys"))
+	if err != nil {
+		return fmt.Errorf("secrets: %w", err)
+	}
+	if c.JWTSecret == "" {
+		c.JWTSecret = Secret(k.JWTSecret)
+	}
+	if c.JWTRefreshSecret == "" {
+		c.JWTRefreshSecret = Secret(k.JWTRefreshSecret)
+	}
+	if c.MessageKey.IsZero() {
+		if err := c.MessageKey.UnmarshalText([]byte(k.MessageKey)); err != nil {
+			return fmt.Errorf("secrets: MESSAGE_ENCRYPTION_KEY of keys/secrets.json: %w", err)
+		}
+	}
+	if len(c.JWTSecret) < minSecret || len(c.JWTRefreshSecret) < minSecret {
+		return errors.New("secrets: keys/secrets.json is incomplete; it is not replaced, since the data needs it")
+	}
+	return nil
+}
+
+func keptSecrets(dir string) (kept, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return kept{}, err
+	}
+	file := filepath.Join(dir, "secrets.json")
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return makeSecrets(dir, file)
+	}
+	if err != nil {
+		return kept{}, err
+	}
+	var k kept
+	if err := json.Unmarshal(raw, &k); err != nil {
+		return kept{}, errors.New("keys/secrets.json cannot be read; it is not replaced, since the data needs it")
+	}
+	return k, nil
+}
+
+// makeSecrets writes fresh secrets and returns once they are on the disk: data that is
+// sealed with a key that a power cut took away is lost.
+func makeSecrets(dir, file string) (kept, error) {
+	k := kept{random(), random(), random()}
+	raw, err := json.MarshalIndent(k, "", "  ")
+	if err != nil {
+		return kept{}, err
+	}
+	f, err := os.CreateTemp(dir, "secrets-*") // mode 0600
+	if err != nil {
+		return kept{}, err
+	}
+	defer os.Remove(f.Name()) // nothing is there once it is renamed
+	_, err = f.Write(append(raw, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return kept{}, err
+	}
+	if err := os.Rename(f.Name(), file); err != nil {
+		return kept{}, err
+	}
+	return k, syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func random() string {
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}

@@ -1,0 +1,194 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"go.uber.org/goleak"
+
+	"pryde/internal/app"
+	"pryde/internal/id"
+	"pryde/internal/testkit"
+	"pryde/internal/wire"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"))
+}
+
+// world is the whole server in this process, on a real socket and a real store.
+type world struct {
+	t    *testing.T
+	url  string
+	dir  string
+	log  *logBook
+	http *http.Client
+	stop func() error // ends the server; later calls return the same
+}
+
+// logBook keeps what the server logs.
+type logBook struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logBook) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logBook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// start runs a server in dir with these variables on top of generous limits.
+func start(t *testing.T, dir string, vars map[string]string) *world {
+	t.Helper()
+	all := map[string]string{"DATA_DIR": dir, "RATE_LIMIT_FACTOR": "1000", "LOG_LEVEL": "debug"}
+	for k, v := range vars {
+		all[k] = v
+	}
+	c, err := app.LoadConfig(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Port = 0 // any that is free
+	w := &world{t: t, dir: dir, log: &logBook{}, http: &http.Client{Transport: &http.Transport{}}}
+	ctx, cancel := context.WithCancel(context.Background())
+	addr, ended := make(chan net.Addr, 1), make(chan error, 1)
+	go func() {
+		ended <- app.Run(ctx, c, slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), func(a net.Addr) { addr <- a })
+	}()
+	w.stop = sync.OnceValue(func() error {
+		cancel()
+		w.http.CloseIdleConnections()
+		return <-ended
+	})
+	t.Cleanup(func() {
+		if err := w.stop(); err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+	})
+	select {
+	case a := <-addr:
+		w.url = "http://" + a.String()
+	case err := <-ended:
+		ended <- err
+		t.Fatalf("the server did not start: %v", err)
+	}
+	return w
+}
+
+func newWorld(t *testing.T) *world { return start(t, t.TempDir(), nil) }
+
+// person is somebody who has signed up.
+type person struct {
+	w     *world
+	id    id.User
+	token string
+	rest  *testkit.REST
+	name  string
+}
+
+var people atomic.Int64
+
+const password = "Correct-Horse-7"
+
+func form(name string) wire.SignUp {
+	return wire.SignUp{
+		FullName: "Person Example", Username: name, Email: name + "@example.com",
+		Password: password, Birthday: "1990-01-31",
+	}
+}
+
+// rest is a client without a token whose answers are held to the contract.
+func (w *world) rest() *testkit.REST {
+	return &testkit.REST{BaseURL: w.url, HTTP: w.http, OnResponse: func(method, path string, status int, body []byte) {
+		route := routeOf(method, path)
+		if route == "" && status < http.StatusBadRequest {
+			return // not of the REST door
+		}
+		if err := wire.ValidateAnswer(method, route, status, body); err != nil {
+			w.t.Errorf("%s %s answered %d against the contract: %v", method, path, status, err)
+		}
+	}}
+}
+
+func (w *world) signUp() *person {
+	w.t.Helper()
+	name := fmt.Sprintf("person_%d", people.Add(1))
+	rest := w.rest()
+	in, err := rest.SignUp(w.ctx(), form(name))
+	if err != nil {
+		w.t.Fatalf("sign up: %v", err)
+	}
+	return &person{w: w, id: in.User.ID, token: in.AccessToken, rest: rest.As(in.AccessToken), name: name}
+}
+
+// ctx bounds one step of a test.
+func (w *world) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	w.t.Cleanup(cancel)
+	return ctx
+}
+
+// dial connects with a token; what the server sends is held to the contract.
+func (w *world) dial(token string) (*testkit.Conn, error) {
+	d := testkit.Dialer{OnFrame: func(dir testkit.Direction, event string, raw jsontext.Value) {
+		if dir == testkit.In {
+			w.validate(event, raw)
+		}
+	}}
+	return d.Dial(w.ctx(), w.url, token)
+}
+
+func (p *person) connect() *testkit.Conn {
+	p.w.t.Helper()
+	c, err := p.w.dial(p.token)
+	if err != nil {
+		p.w.t.Fatalf("connect: %v", err)
+	}
+	p.w.t.Cleanup(c.Close)
+	p.await(c, wire.RoomJoinedEvent.Name())
+	return c
+}
+
+func (p *person) await(c *testkit.Conn, event string) testkit.Event {
+	p.w.t.Helper()
+	e, err := c.Await(p.w.ctx(), event)
+	if err != nil {
+		p.w.t.Fatalf("%s: %v", p.name, err)
+	}
+	return e
+}
+
+// ask emits and returns the acknowledgement, decoded.
+func ask[A any](p *person, c *testkit.Conn, event string, payload any) A {
+	p.w.t.Helper()
+	raw, err := c.EmitWithAck(p.w.ctx(), event, payload)
+	if err != nil {
+		p.w.t.Fatalf("%s: %v", event, err)
+	}
+	return decode[A](p.w.t, raw)
+}
+
+func decode[T any](t *testing.T, raw []byte) T {
+	t.Helper()
+	v, err := wire.Decode[T](raw)
+	if err != nil {
+		t.Fatalf("decode %s: %v", raw, err)
+	}
+	return v
+}

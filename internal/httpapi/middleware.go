@@ -1,0 +1,171 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"regexp"
+	"runtime/debug"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"pryde/internal/fault"
+)
+
+type requestIDKey struct{}
+
+var requestIDForm = regexp.MustCompile(`^[a-zA-Z0-9-]{1,50}$`)
+
+func requestID(r *http.Request) string {
+	s, _ := r.Context().Value(requestIDKey{}).(string)
+	return s
+}
+
+// wrap does for every request what no route may forget.
+func (a *API) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rid := r.Header.Get("X-Request-Id")
+		if !requestIDForm.MatchString(rid) {
+			rid = uuid.NewString()
+		}
+		r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, rid))
+		rec := &recorder{ResponseWriter: w}
+		started := a.o.Now()
+		defer func() {
+			if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // the value is compared by identity, as net/http does
+				a.o.Log.ErrorContext(r.Context(), "request panicked", "method", r.Method, "path", r.URL.Path, "request", rid, "panic", p, "stack", string(debug.Stack()))
+				if rec.status == 0 {
+					a.refuse(rec, r, fmt.Errorf("panic: %v", p))
+				}
+			}
+			a.o.Log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", rec.status,
+				"request", rid, "took", a.o.Now().Sub(started))
+		}()
+		a.headers(rec, r, rid)
+		if !a.cross(rec, r) {
+			return
+		}
+		if err := plainQuery(r); err != nil {
+			a.refuse(rec, r, err)
+			return
+		}
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// recorder remembers the status for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *recorder) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (a *API) headers(w http.ResponseWriter, r *http.Request, rid string) {
+	h := w.Header()
+	h.Set("X-Request-Id", rid)
+	h.Set("Cache-Control", "no-store, no-cache, must-revalidate, proxy-revalidate")
+	h.Set("Pragma", "no-cache")
+	h.Set("Expires", "0")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	if a.trusted(peer(r)) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+	}
+}
+
+const (
+	allowMethods  = "GET,POST,PUT,DELETE,PATCH,OPTIONS"
+	allowHeaders  = "Content-Type, Authorization, X-Requested-With, X-XSRF-TOKEN, x-auth-token, X-CSRF-Token, X-Frontend-Version, X-Session-Id, X-Mutation-Id, X-Request-Id, Cache-Control, Idempotency-Key"
+	exposeHeaders = "Authorization, X-CSRF-Token, X-Mutation-Id, X-Request-Id, Retry-After, X-Next-Cursor"
+)
+
+// cross answers for other origins, and preflights. It reports whether the request goes on.
+func (a *API) cross(w http.ResponseWriter, r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	if !a.o.Origins(r) {
+		a.refuse(w, r, errOrigin)
+		return false
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Allow-Credentials", "true")
+	h.Set("Access-Control-Expose-Headers", exposeHeaders)
+	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+		h.Set("Access-Control-Allow-Methods", allowMethods)
+		h.Set("Access-Control-Allow-Headers", allowHeaders)
+		h.Set("Access-Control-Max-Age", "600")
+		w.WriteHeader(http.StatusOK)
+		return false
+	}
+	return true
+}
+
+var errQuery = fault.Invalid("INVALID_QUERY", "Invalid query parameter")
+
+// plainQuery refuses parameters that former systems would read as objects.
+func plainQuery(r *http.Request) error {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	for name := range r.URL.Query() {
+		if strings.ContainsAny(name, "[$") {
+			return errQuery
+		}
+	}
+	return nil
+}
+
+// Address returns the IP address of the client: the peer's, or, where the peer is a trusted
+// proxy, the last address in X-Forwarded-For that is none.
+func (a *API) Address(r *http.Request) string {
+	at := peer(r)
+	if !a.trusted(at) {
+		return at.String()
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		if at = hop.Unmap(); !a.trusted(at) {
+			break
+		}
+	}
+	return at.String()
+}
+
+func (a *API) trusted(at netip.Addr) bool {
+	for _, p := range a.o.Trusted {
+		if p.Contains(at) {
+			return true
+		}
+	}
+	return false
+}
+
+func peer(r *http.Request) netip.Addr {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	at, _ := netip.ParseAddr(host)
+	return at.Unmap()
+}

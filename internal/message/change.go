@@ -1,0 +1,147 @@
+package message
+
+import (
+	"context"
+	"fmt"
+
+	"pryde/internal/auth"
+	"pryde/internal/fault"
+	"pryde/internal/id"
+	"pryde/internal/wire"
+)
+
+// Refusals of a change.
+var (
+	errNotYours     = fault.Forbidden("NOT_AUTHORIZED", "Not authorized to edit this message")
+	errNotForAll    = fault.Forbidden("NOT_AUTHORIZED", "Only the sender can delete for everyone")
+	errNoNewContent = fault.Invalid("EMPTY_MESSAGE", "Message content is required")
+)
+
+// Edit replaces the text of one's own message and tells both participants.
+func (s *Service) Edit(ctx context.Context, who auth.Identity, of id.Message, in wire.EditedContent) (wire.Outcome[wire.Message], error) {
+	text, err := content(in.Content)
+	if err != nil {
+		return wire.Outcome[wire.Message]{}, err
+	}
+	if text == "" {
+		return wire.Outcome[wire.Message]{}, errNoNewContent
+	}
+	m, known, err := s.mine(ctx, who, of)
+	if err != nil {
+		return wire.Outcome[wire.Message]{}, err
+	}
+	if m.Sender != who.User {
+		return wire.Outcome[wire.Message]{}, errNotYours
+	}
+
+	err = s.inLane(context.WithoutCancel(ctx), m.Conversation(), func(ctx context.Context) (err error) {
+		m, err = s.store.Edit(ctx, of, text, s.now())
+		return err
+	})
+	s.recent.Forget(of.String())
+	if err != nil {
+		return wire.Outcome[wire.Message]{}, fmt.Errorf("edit message: %w", err)
+	}
+	edited := project(m, known)
+	told := edited
+	told.MessageID = &m.ID
+	return wire.Outcome[wire.Message]{Reply: edited, After: toBoth(m, wire.MessageEdited, told)}, nil
+}
+
+// Delete removes a message for everyone, which only its sender may, or for the caller alone.
+// What is gone already is gone: a repeat succeeds and announces nothing.
+func (s *Service) Delete(ctx context.Context, who auth.Identity, of id.Message, forAll bool) (wire.Outcome[wire.Deleted], error) {
+	m, _, err := s.mine(ctx, who, of)
+	if err != nil {
+		return wire.Outcome[wire.Deleted]{}, err
+	}
+	if forAll && m.Sender != who.User {
+		return wire.Outcome[wire.Deleted]{}, errNotForAll
+	}
+
+	changed := false
+	err = s.inLane(context.WithoutCancel(ctx), m.Conversation(), func(ctx context.Context) (err error) {
+		if forAll {
+			m, changed, err = s.store.DeleteForAll(ctx, of, s.now())
+		} else {
+			m, changed, err = s.store.DeleteForSelf(ctx, of, who.User, s.now())
+		}
+		return err
+	})
+	s.recent.Forget(of.String())
+	if err != nil {
+		return wire.Outcome[wire.Deleted]{}, fmt.Errorf("delete message: %w", err)
+	}
+	return deleted(who.User, m, forAll, changed), nil
+}
+
+func deleted(by id.User, m Message, forAll, changed bool) wire.Outcome[wire.Deleted] {
+	out := wire.Outcome[wire.Deleted]{Reply: wire.Deleted{Message: "Message deleted for you", MessageID: m.ID, DeleteForAll: forAll}}
+	if forAll {
+		out.Reply.Message = "Message deleted for everyone"
+	}
+	switch {
+	case !changed:
+	case forAll:
+		out.After = toBoth(m, wire.MessageGone, wire.MessageDeleted{MessageID: m.ID, DeleteForAll: true})
+	default:
+		gone := wire.MessageDeleted{MessageID: m.ID, DeletedForUser: by}
+		out.After = []wire.Outgoing{wire.MessageGone.At(m.Changed, wire.UserRoom(by), gone)}
+	}
+	return out
+}
+
+// MarkRead moves the caller's read mark to a message of somebody else and tells both
+// participants. Reading one's own message, or an older one again, changes nothing.
+func (s *Service) MarkRead(ctx context.Context, who auth.Identity, of id.Message) (wire.Outcome[wire.Message], error) {
+	m, known, err := s.mine(ctx, who, of)
+	if err != nil {
+		return wire.Outcome[wire.Message]{}, err
+	}
+	if m.Sender == who.User {
+		return wire.Outcome[wire.Message]{Reply: project(m, known)}, nil
+	}
+
+	changed := false
+	err = s.inLane(context.WithoutCancel(ctx), m.Conversation(), func(ctx context.Context) (err error) {
+		m, changed, err = s.store.MarkRead(ctx, who.User, of)
+		return err
+	})
+	if err != nil {
+		return wire.Outcome[wire.Message]{}, fmt.Errorf("mark read: %w", err)
+	}
+	out := wire.Outcome[wire.Message]{Reply: project(m, known)}
+	if changed {
+		out.After = []wire.Outgoing{
+			wire.MessageWasRead.At(m.Changed, wire.UserRoom(who.User), wire.MessageRead{MessageID: m.ID, ConversationWith: m.Sender}),
+			wire.MessageWasRead.At(m.Changed, wire.UserRoom(m.Sender), wire.MessageRead{MessageID: m.ID, ReadBy: who.User}),
+		}
+	}
+	return out, nil
+}
+
+// mine returns a message that the caller takes part in, and its participants. Nobody else
+// learns whether it exists.
+func (s *Service) mine(ctx context.Context, who auth.Identity, of id.Message) (Message, map[id.User]wire.Person, error) {
+	m, err := s.store.Message(ctx, of)
+	if err != nil {
+		return Message{}, nil, fmt.Errorf("find message: %w", err)
+	}
+	if !m.Conversation().Has(who.User) {
+		return Message{}, nil, ErrNoMessage
+	}
+	known, err := s.people.People(ctx, []id.User{m.Sender, m.Recipient})
+	if err != nil {
+		return Message{}, nil, fmt.Errorf("find message: %w", err)
+	}
+	return m, known, nil
+}
+
+// toBoth addresses an event to both participants of a message, once for notes to oneself.
+func toBoth[P any](m Message, e wire.ToClient[P], p P) []wire.Outgoing {
+	out := e.At(m.Changed, wire.UserRoom(m.Sender), p)
+	if m.Recipient != m.Sender {
+		out.Rooms = append(out.Rooms, wire.UserRoom(m.Recipient))
+	}
+	return []wire.Outgoing{out}
+}

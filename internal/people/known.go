@@ -1,0 +1,109 @@
+package people
+
+import (
+	"context"
+	"errors"
+
+	"pryde/internal/auth"
+	"pryde/internal/fault"
+	"pryde/internal/id"
+	"pryde/internal/wire"
+)
+
+// Standings tell whether accounts are in use. They implement auth.Accounts.
+type Standings struct{ store Store }
+
+// NewStandings returns the standings of the accounts in a store.
+func NewStandings(store Store) *Standings { return &Standings{store} }
+
+// Standing returns nil for an account that is in use, else auth.ErrUserNotFound,
+// auth.ErrAccountDeleted, auth.ErrAccountBanned or auth.ErrAccountDeactivated, or
+// auth.ErrStoreAway where it could not be told.
+func (s *Standings) Standing(ctx context.Context, u id.User) error {
+	a, err := s.store.Account(ctx, u)
+	switch {
+	case errors.Is(err, ErrNoAccount):
+		return auth.ErrUserNotFound
+	case err != nil:
+		return away("look up account", err)
+	case a.Deleted:
+		return auth.ErrAccountDeleted
+	case a.Banned:
+		return auth.ErrAccountBanned
+	case !a.Active:
+		return auth.ErrAccountDeactivated
+	}
+	return nil
+}
+
+// A card is what others may know of an account.
+type card struct {
+	person    wire.Person
+	deleted   bool
+	available bool // neither banned nor deactivated
+}
+
+func (s *Service) card(ctx context.Context, u id.User) (card, error) {
+	c, _, err := s.known.Do(ctx, string(u[:]), func() (card, error) {
+		a, err := s.store.Account(ctx, u)
+		if err != nil {
+			return card{}, err
+		}
+		return card{
+			person:    wire.Person{ID: a.ID, Username: a.Username, DisplayName: a.DisplayName, ProfilePhoto: a.ProfilePhoto},
+			deleted:   a.Deleted,
+			available: a.Active && !a.Banned,
+		}, nil
+	})
+	switch {
+	case err != nil:
+		return card{}, away("look up person", err)
+	case c.deleted:
+		return card{}, ErrNoAccount
+	}
+	return c, nil
+}
+
+// Person returns how an account looks to others, or ErrNoAccount where there is none or where
+// it is deleted. The answer may be five minutes old, but never older than the last change that
+// was made here.
+func (s *Service) Person(ctx context.Context, u id.User) (wire.Person, error) {
+	c, err := s.card(ctx, u)
+	return c.person, err
+}
+
+// People returns those of the accounts that exist and are not deleted, as Person does.
+func (s *Service) People(ctx context.Context, us []id.User) (map[id.User]wire.Person, error) {
+	people := make(map[id.User]wire.Person, len(us))
+	for _, u := range us {
+		p, err := s.Person(ctx, u)
+		switch {
+		case errors.Is(err, ErrNoAccount):
+		case err != nil:
+			return nil, err
+		default:
+			people[u] = p
+		}
+	}
+	return people, nil
+}
+
+// ErrUnavailable answers a message to somebody who is banned or has deactivated their account.
+var ErrUnavailable = fault.Forbidden("USER_UNAVAILABLE", "This user is not available")
+
+// MayWrite returns nil where from may write to to, else ErrNoAccount or ErrUnavailable. Notes
+// to oneself are allowed. That from may be here is not asked.
+func (s *Service) MayWrite(ctx context.Context, from, to id.User) error {
+	c, err := s.card(ctx, to)
+	if err != nil {
+		return err
+	}
+	if from != to && !c.available {
+		return ErrUnavailable
+	}
+	return nil
+}
+
+// Forget makes the next look at an account a fresh one. Whoever changes an account calls it
+// afterwards.
+func (s *Service) Forget(u id.User) { s.known.Forget(string(u[:])) }

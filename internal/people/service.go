@@ -1,0 +1,279 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"pryde/internal/auth"
+	"pryde/internal/dedup"
+	"pryde/internal/fault"
+	"pryde/internal/id"
+	"pryde/internal/wire"
+)
+
+const (
+	// patience is how long a refresh waits for a store that is away: a page that is refused
+	// logs its person out.
+	patience = 8 * time.Second
+	// retryEvery is how long it waits between attempts.
+	retryEvery = 250 * time.Millisecond
+	// knownFor is how long it is remembered how people look to others.
+	knownFor = 5 * time.Minute
+	// maxKnown bounds of how many people it is remembered.
+	maxKnown = 100_000
+)
+
+// Ender closes the sockets of a session that is over. final says that there is nothing to tell
+// the person about. It must not block.
+type Ender interface {
+	EndSession(session string, reason string, final bool)
+}
+
+// Options are what a service is made of. All are required.
+type Options struct {
+	Store    Store
+	Sessions *auth.Sessions
+	Ender    Ender
+	IDs      *id.Source
+	Now      func() time.Time
+	Rand     io.Reader // salts passwords; it is read by one goroutine at a time
+}
+
+// Service is the one place where accounts are made, entered and looked at. Its methods are
+// safe for concurrent use. Where the store does not answer, the error is auth.ErrStoreAway.
+type Service struct {
+	*Standings
+	sessions  *auth.Sessions
+	ender     Ender
+	ids       *id.Source
+	now       func() time.Time
+	passwords *passwords
+	failures  *failures
+	known     *dedup.Cache[card]
+}
+
+// New returns a service.
+func New(o Options) *Service {
+	return &Service{
+		Standings: NewStandings(o.Store), sessions: o.Sessions, ender: o.Ender, ids: o.IDs, now: o.Now,
+		passwords: newPasswords(o.Rand),
+		failures:  newFailures(o.Now, maxRemembered),
+		known:     dedup.New(dedup.Options[card]{TTL: knownFor, MaxWeight: maxKnown, Now: o.Now}),
+	}
+}
+
+// ErrCredentials refuses a login. It does not say what is wrong.
+var ErrCredentials = fault.Unauthenticated("INVALID_CREDENTIALS", "Invalid email or password")
+
+// errLocked refuses every login to an account from an address with too many failures.
+var errLocked = fault.RateLimited("ACCOUNT_LOCKED", "Too many failed login attempts. Please try again later.", lockout)
+
+// SignUp makes an account and opens its first session. What is wrong with the form is a
+// *Rejected, ErrUnderage, or a fault with the code of ErrEmailTaken or ErrUsernameTaken.
+func (s *Service) SignUp(ctx context.Context, in wire.SignUp, from auth.Device) (auth.Entered[wire.SignedUp], error) {
+	a, err := readSignUp(in, dayOf(s.now()))
+	if err != nil {
+		return auth.Entered[wire.SignedUp]{}, err
+	}
+	// The store decides in the end; asking first saves the hash of a name that is taken.
+	if err := s.free(ctx, a); err != nil {
+		return auth.Entered[wire.SignedUp]{}, err
+	}
+	if a.PasswordHash, err = s.passwords.hash(ctx, in.Password); err != nil {
+		return auth.Entered[wire.SignedUp]{}, fmt.Errorf("sign up: %w", err)
+	}
+	a.ID = id.New[id.User](s.ids)
+	a.CreatedAt = s.now().UTC().Truncate(time.Millisecond)
+	if err := s.store.CreateAccount(ctx, a); err != nil {
+		return auth.Entered[wire.SignedUp]{}, taken(err)
+	}
+
+	tokens, _, err := s.sessions.Start(ctx, a.ID, from)
+	if err != nil {
+		return auth.Entered[wire.SignedUp]{}, fmt.Errorf("sign up: %w", err)
+	}
+	return entered(tokens, wire.SignedUp{
+		Success: true, Message: "User registered successfully", AccessToken: tokens.Access, User: own(a),
+	}), nil
+}
+
+func (s *Service) free(ctx context.Context, a Account) error {
+	for _, ask := range []struct {
+		name  string
+		taken error
+	}{{a.Email, ErrEmailTaken}, {a.Username, ErrUsernameTaken}} {
+		_, err := s.store.AccountByLogin(ctx, ask.name)
+		if err == nil {
+			return taken(ask.taken)
+		}
+		if !errors.Is(err, ErrNoAccount) {
+			return away("sign up", err)
+		}
+	}
+	return nil
+}
+
+// taken answers what a store says about a name as a mistake in the form, as clients know it.
+func taken(err error) error {
+	for _, is := range []*fault.Fault{ErrEmailTaken, ErrUsernameTaken} {
+		if errors.Is(err, is) {
+			return fault.Invalid(is.Code, is.Text)
+		}
+	}
+	return away("sign up", err)
+}
+
+// LogIn opens a session for somebody who knows the password of an account. It takes as long,
+// and says the same, where there is no such account. An account that its owner deactivated is
+// active again afterwards. The error is ErrCredentials, a *Rejected, a fault of
+// KindRateLimited with the code ACCOUNT_LOCKED, auth.ErrAccountDeleted, auth.ErrAccountBanned,
+// or one of KindUnavailable with the code BUSY.
+func (s *Service) LogIn(ctx context.Context, in wire.LogIn, from auth.Device) (auth.Entered[wire.LoggedIn], error) {
+	name, err := readLogIn(in)
+	if err != nil {
+		return auth.Entered[wire.LoggedIn]{}, err
+	}
+	a, err := s.prove(ctx, name, in.Password, from.Address)
+	if err != nil {
+		return auth.Entered[wire.LoggedIn]{}, err
+	}
+	switch {
+	case a.Deleted:
+		return auth.Entered[wire.LoggedIn]{}, auth.ErrAccountDeleted
+	case a.Banned:
+		return auth.Entered[wire.LoggedIn]{}, auth.ErrAccountBanned
+	case !a.Active:
+		if err := s.reactivate(ctx, a.ID); err != nil {
+			return auth.Entered[wire.LoggedIn]{}, err
+		}
+	}
+
+	tokens, _, err := s.sessions.Start(ctx, a.ID, from)
+	if err != nil {
+		return auth.Entered[wire.LoggedIn]{}, fmt.Errorf("log in: %w", err)
+	}
+	return entered(tokens, wire.LoggedIn{
+		Success: true, Message: "Login successful", AccessToken: tokens.Access, User: own(a),
+	}), nil
+}
+
+// prove returns the account of a login whose password is right.
+func (s *Service) prove(ctx context.Context, name, password, address string) (Account, error) {
+	a, err := s.store.AccountByLogin(ctx, name)
+	exists := err == nil
+	if !exists && !errors.Is(err, ErrNoAccount) {
+		return Account{}, away("log in", err)
+	}
+	l := login{account: name, address: address}
+	if exists {
+		l.account = a.ID.String() // the address and the username of an account count together
+	}
+	if locked := s.failures.begin(l); locked > 0 {
+		return Account{}, errLocked.After(locked)
+	}
+
+	right, better, err := s.passwords.check(ctx, a.PasswordHash, password)
+	if err != nil {
+		s.failures.undo(l)
+		return Account{}, fmt.Errorf("log in: %w", err)
+	}
+	if !right {
+		return Account{}, ErrCredentials
+	}
+	s.failures.clear(l)
+	if better != "" {
+		if err := s.store.SetPasswordHash(ctx, a.ID, better); err != nil {
+			return Account{}, away("log in", err)
+		}
+	}
+	return a, nil
+}
+
+func (s *Service) reactivate(ctx context.Context, u id.User) error {
+	// Also when it fails: the change may be stored all the same.
+	defer s.Forget(u)
+	if err := s.store.SetActive(ctx, u, true); err != nil {
+		return away("reactivate account", err)
+	}
+	return nil
+}
+
+// Refresh trades a refresh token for new tokens (auth.Sessions.Refresh says how). While the
+// store is away it waits for it, up to eight seconds. The device of a session stays the one
+// that it was opened on.
+func (s *Service) Refresh(ctx context.Context, token string, _ auth.Device) (auth.Entered[wire.Refreshed], error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		e, err := s.refresh(ctx, token)
+		if err == nil || fault.Of(err).Kind != fault.KindUnavailable {
+			return e, err
+		}
+		select {
+		case <-time.After(retryEvery):
+		case <-ctx.Done():
+			return e, err
+		}
+	}
+}
+
+func (s *Service) refresh(ctx context.Context, token string) (auth.Entered[wire.Refreshed], error) {
+	tokens, n, err := s.sessions.Refresh(ctx, token)
+	if err != nil {
+		return auth.Entered[wire.Refreshed]{}, err
+	}
+	// A failure here costs nothing: the same token gets the same answer again.
+	a, err := s.store.Account(ctx, n.User)
+	if err != nil {
+		return auth.Entered[wire.Refreshed]{}, away("refresh", err)
+	}
+	return entered(tokens, wire.Refreshed{Success: true, AccessToken: tokens.Access, User: own(a)}), nil
+}
+
+// LogOut ends the session of the caller, and then its sockets.
+func (s *Service) LogOut(ctx context.Context, who auth.Identity) (wire.LoggedOut, error) {
+	if _, err := s.sessions.Revoke(ctx, who.Session); err != nil {
+		return wire.LoggedOut{}, fmt.Errorf("log out: %w", err)
+	}
+	s.ender.EndSession(who.Session, "Logged out", true)
+	return wire.LoggedOut{Message: "Logged out successfully", Success: true}, nil
+}
+
+// Me returns the account of the caller.
+func (s *Service) Me(ctx context.Context, who auth.Identity) (wire.User, error) {
+	a, err := s.store.Account(ctx, who.User)
+	switch {
+	case errors.Is(err, ErrNoAccount):
+		return wire.User{}, auth.ErrUserNotFound
+	case err != nil:
+		return wire.User{}, away("load account", err)
+	}
+	return own(a), nil
+}
+
+func entered[B any](t auth.Tokens, body B) auth.Entered[B] {
+	return auth.Entered[B]{Body: body, RefreshToken: t.Refresh, Expires: t.Expires}
+}
+
+// own shows an account to its owner.
+func own(a Account) wire.User {
+	return wire.User{
+		ID: a.ID, UnderscoreID: a.ID, Username: a.Username, Email: a.Email,
+		EmailVerified: true, // nothing asks for a verification
+		FullName:      a.Details.FullName, DisplayName: a.DisplayName, Pronouns: a.Details.Pronouns,
+		ProfilePhoto: a.ProfilePhoto, Bio: a.Details.Bio, SocialLinks: []string{},
+		Role: a.Role, Permissions: []string{}, HasCompletedTour: true,
+		Identity: a.Details.Identity, CreatedAt: a.CreatedAt,
+	}
+}
+
+// away answers that the store does not answer, and keeps faults as they are.
+func away(doing string, err error) error {
+	if _, ok := errors.AsType[*fault.Fault](err); ok {
+		return err
+	}
+	return auth.ErrStoreAway.Because(fmt.Errorf("%s: %w", doing, err))
+}

@@ -1,0 +1,231 @@
+// Package realtime is the socket door: it admits sockets, turns events into calls of
+// operations, and carries published events out, those that are stored in the order in which
+// they were committed. It holds no rule of the product.
+package realtime
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"pryde/internal/auth"
+	"pryde/internal/fault"
+	"pryde/internal/metric"
+	"pryde/internal/order"
+	"pryde/internal/socketio"
+	"pryde/internal/wire"
+)
+
+// maxEvent is the largest event that an operation gets to see, in bytes.
+const maxEvent = 64 << 10
+
+// Verifier says whether a token, or a session that was good before, counts.
+type Verifier interface {
+	// Verify returns the identity behind an access token, or a fault.
+	Verify(ctx context.Context, token string) (auth.Identity, error)
+	// Check returns a fault where the session of an identity no longer counts.
+	Check(ctx context.Context, who auth.Identity) error
+}
+
+// Presence is told who comes and goes.
+type Presence interface {
+	// Connected returns what a new socket hears first.
+	Connected(who auth.Identity) []wire.Outgoing
+	Disconnected(who auth.Identity)
+}
+
+// Limiter says whether somebody may do something now, else when to try again.
+type Limiter interface {
+	Allow(operation, key string) (ok bool, retryAfter time.Duration)
+}
+
+// Options are what a gateway is made of. All but the engine's own settings are required.
+type Options struct {
+	Engine         socketio.Config
+	Verifier       Verifier
+	Limiter        Limiter
+	Line           *order.Line
+	Database       wire.Database
+	MaxConnections int // sockets of one user
+	Metrics        *metric.Registry
+	Log            *slog.Logger
+	Now            func() time.Time
+}
+
+// A Gateway answers the events of admitted sockets and publishes to them.
+type Gateway struct {
+	server   *socketio.Server
+	verifier Verifier
+	limiter  Limiter
+	line     *order.Line
+	database wire.Database
+	max      int
+	presence Presence // set by Greet before the first socket comes
+	ops      map[string]operation
+	log      *slog.Logger
+	now      func() time.Time
+	measures measures
+}
+
+// New returns a gateway that answers no event yet.
+func New(o Options) *Gateway {
+	g := &Gateway{
+		verifier: o.Verifier, limiter: o.Limiter, line: o.Line, database: o.Database, max: o.MaxConnections,
+		ops: make(map[string]operation), log: o.Log, now: o.Now,
+	}
+	g.server = socketio.New(o.Engine, (*handler)(g))
+	g.measures = measure(o.Metrics, g.server)
+	return g
+}
+
+// Greet makes p the one who is told who comes and goes. It is called once, before the first
+// socket comes.
+func (g *Gateway) Greet(p Presence) { g.presence = p }
+
+// Server returns the engine, to be mounted and drained.
+func (g *Gateway) Server() *socketio.Server { return g.server }
+
+// An operation answers one kind of event from raw JSON.
+type operation struct {
+	spec *wire.EventSpec
+	run  func(ctx context.Context, who auth.Identity, payload []byte) (outcome, error)
+}
+
+// outcome is a wire.Outcome whose reply is encoded.
+type outcome struct {
+	reply         []byte
+	before, after []wire.Outgoing
+}
+
+// On makes fn the answer to e, its reply shown to the client by show. The compiler holds both
+// to the shapes of the catalogue.
+func On[In, Out, Ack any](g *Gateway, e wire.ToServer[In, Ack], fn func(context.Context, auth.Identity, In) (wire.Outcome[Out], error), show func(Out) Ack) {
+	g.ops[e.Name()] = operation{e.Spec(), func(ctx context.Context, who auth.Identity, payload []byte) (outcome, error) {
+		in, err := wire.Decode[In](payload)
+		if err != nil {
+			return outcome{}, err
+		}
+		out, err := fn(ctx, who, in)
+		if err != nil {
+			return outcome{}, err
+		}
+		reply, err := wire.Encode(show(out.Reply))
+		return outcome{reply, out.Before, out.After}, err
+	}}
+}
+
+// Same shows a reply as it is.
+func Same[T any](v T) T { return v }
+
+// Event answers one event of a socket. The reply and the events that the operation led to
+// leave in the order of its commit; what the socket sent behind it goes on as soon as the
+// place of this one among the writes is fixed.
+func (h *handler) Event(ctx context.Context, s *socketio.Socket, e *socketio.Event) {
+	g := h.gateway()
+	op, known := g.ops[e.Name]
+	if !known {
+		g.measures.events.WithLabelValues("unknown", "ignored").Inc()
+		return
+	}
+	who := identity(s)
+	var payload []byte
+	if len(e.Args) > 0 {
+		payload = e.Args[0]
+	}
+
+	started := g.now()
+	ctx, turn := g.line.Begin(order.OnQueued(ctx, e.Advance))
+	defer turn.End(nil)
+	out, err := g.answer(ctx, op, who, payload, e.Size)
+	g.measures.took(e.Name, g.now().Sub(started), err)
+	if err != nil {
+		g.refuse(ctx, op, s, e, payload, err)
+		return
+	}
+	turn.End(func() {
+		g.Publish(out.before...)
+		g.reply(op, s, e, out.reply)
+		g.Publish(out.after...)
+	})
+}
+
+func (g *Gateway) answer(ctx context.Context, op operation, who auth.Identity, payload []byte, size int) (outcome, error) {
+	if ok, after := g.limiter.Allow(op.spec.Name, who.User.String()); !ok {
+		return outcome{}, fault.RateLimited("RATE_LIMITED", "Rate limit exceeded", after)
+	}
+	if size > maxEvent {
+		return outcome{}, fault.TooLarge("PAYLOAD_TOO_LARGE", "Payload too large")
+	}
+	if payload == nil {
+		payload = []byte("null")
+	}
+	return op.run(ctx, who, payload)
+}
+
+// reply acknowledges an event, or emits the event that answers it where no acknowledgement
+// was asked for.
+func (g *Gateway) reply(op operation, s *socketio.Socket, e *socketio.Event, reply []byte) {
+	switch {
+	case e.WantsReply():
+		e.Reply(reply)
+	case op.spec.AnswersAs != nil:
+		s.Emit(socketio.NewFrame(op.spec.AnswersAs.Name, reply))
+	}
+}
+
+// refuse acknowledges an event with what went wrong, and emits the event that tells of it.
+func (g *Gateway) refuse(ctx context.Context, op operation, s *socketio.Socket, e *socketio.Event, payload []byte, err error) {
+	f := fault.Of(err)
+	if f.Kind == fault.KindInternal {
+		g.log.ErrorContext(ctx, "event failed", "event", op.spec.Name, "user", identity(s).User, "err", err)
+	}
+	body, err := wire.Encode(wire.Failure{
+		Error: f.Text, Message: f.Text, Code: f.Code, Timestamp: g.now(), TempID: tempID(payload),
+	})
+	if err != nil {
+		g.log.ErrorContext(ctx, "encode failure", "event", op.spec.Name, "err", err)
+		return
+	}
+	e.Reply(body)
+	if op.spec.FailsAs != nil {
+		s.Emit(socketio.NewFrame(op.spec.FailsAs.Name, body))
+	}
+}
+
+// tempID returns the client's name for a refused attempt where it can be read.
+func tempID(payload []byte) string {
+	in, err := wire.Decode[struct {
+		TempID string `json:"_tempId"`
+	}](payload)
+	if err != nil || len(in.TempID) > maxTempID {
+		return ""
+	}
+	return in.TempID
+}
+
+// maxTempID is the longest name that a refusal repeats, in bytes.
+const maxTempID = 128
+
+// Publish sends events to whoever is connected. Each is encoded once.
+func (g *Gateway) Publish(out ...wire.Outgoing) {
+	for _, o := range out {
+		payload, err := wire.Encode(o.Payload)
+		if err != nil {
+			g.log.Error("encode event", "event", o.Name, "err", err)
+			continue
+		}
+		args := [][]byte{payload}
+		if o.Seq > 0 {
+			args = append(args, []byte(`"`+wire.Offset{Database: g.database, Seq: o.Seq}.String()+`"`))
+		}
+		g.server.Emit(socketio.NewFrame(o.Name, args...), names(o.Rooms), names(o.Except))
+	}
+}
+
+func names(rooms []wire.Room) []string {
+	out := make([]string, len(rooms))
+	for i, r := range rooms {
+		out[i] = string(r)
+	}
+	return out
+}

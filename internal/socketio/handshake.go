@@ -1,0 +1,166 @@
+package socketio
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// Bounds on the query of a handshake.
+const (
+	maxQueryKeys = 16
+	maxKeyLength = 64 // bytes
+)
+
+// A rejection is the answer to a request that opens no transport. The codes and texts are
+// those of the reference; a negative code is not written.
+type rejection struct {
+	status  int
+	code    int
+	message string
+}
+
+var (
+	unknownTransport = &rejection{http.StatusBadRequest, 0, "Transport unknown"}
+	unknownSession   = &rejection{http.StatusBadRequest, 1, "Session ID unknown"}
+	badMethod        = &rejection{http.StatusBadRequest, 2, "Bad handshake method"}
+	badRequest       = &rejection{http.StatusBadRequest, 3, "Bad request"}
+	forbidden        = &rejection{http.StatusForbidden, 4, "Forbidden"}
+	wrongVersion     = &rejection{http.StatusBadRequest, 5, "Unsupported protocol version"}
+	unavailable      = &rejection{http.StatusServiceUnavailable, -1, "Service unavailable"}
+)
+
+func (j *rejection) write(w http.ResponseWriter) {
+	body := `{"message":` + strconv.Quote(j.message) + `}`
+	if j.code >= 0 {
+		body = `{"code":` + strconv.Itoa(j.code) + `,"message":` + strconv.Quote(j.message) + `}`
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(j.status)
+	_, _ = w.Write([]byte(body)) // the client may have gone
+}
+
+// examine says why a request opens no transport; nil means that it may.
+func (s *Server) examine(r *http.Request) *rejection {
+	if !s.config.AllowOrigin(r) {
+		return forbidden
+	}
+	query, ok := parseQuery(r.URL.RawQuery)
+	if !ok {
+		return badRequest
+	}
+	_, session := query["sid"]
+	switch {
+	case query["transport"] != "websocket":
+		return unknownTransport
+	case session:
+		return unknownSession
+	case r.Method != http.MethodGet:
+		return badMethod
+	case !isUpgrade(r):
+		return badRequest
+	case query["EIO"] != "4":
+		return wrongVersion
+	}
+	return nil
+}
+
+// parseQuery reads a query whose keys are plain and stand once each.
+func parseQuery(raw string) (map[string]string, bool) {
+	if strings.Count(raw, "&") >= maxQueryKeys {
+		return nil, false
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, false
+	}
+	query := make(map[string]string, len(values))
+	for key, list := range values {
+		if len(list) != 1 || !isPlainKey(key) {
+			return nil, false
+		}
+		query[key] = list[0]
+	}
+	return query, true
+}
+
+func isPlainKey(key string) bool {
+	if key == "" || len(key) > maxKeyLength || strings.HasPrefix(key, "__") {
+		return false
+	}
+	return !strings.ContainsFunc(key, func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+		return !letter && (r < '0' || r > '9') && r != '_' && r != '-'
+	})
+}
+
+// isUpgrade reports whether the request is a WebSocket handshake that will be accepted.
+func isUpgrade(r *http.Request) bool {
+	keys := r.Header.Values("Sec-WebSocket-Key")
+	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || len(keys) != 1 || r.Header.Get("Sec-WebSocket-Version") != "13" {
+		return false
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(keys[0]))
+	return err == nil && len(key) == 16 && hasToken(r.Header, "Connection", "upgrade") && hasToken(r.Header, "Upgrade", "websocket")
+}
+
+func hasToken(h http.Header, name, token string) bool {
+	for _, line := range h.Values(name) {
+		for part := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sameOrigin lets through what is no browser and pages of the server's own host.
+func sameOrigin(r *http.Request) bool {
+	origins := r.Header.Values("Origin")
+	if len(origins) == 0 {
+		return true
+	}
+	origin, err := url.Parse(origins[0])
+	return len(origins) == 1 && err == nil && origin.Host != "" && strings.EqualFold(origin.Host, r.Host)
+}
+
+// An opening is the Engine.IO open packet. Times are in milliseconds.
+type opening struct {
+	SID          string   `json:"sid"`
+	Upgrades     []string `json:"upgrades"`
+	PingInterval int64    `json:"pingInterval"`
+	PingTimeout  int64    `json:"pingTimeout"`
+	MaxPayload   int      `json:"maxPayload"`
+}
+
+func (s *Server) openPacket(id string) ([]byte, error) {
+	body, err := json.Marshal(opening{
+		SID:          id,
+		Upgrades:     []string{},
+		PingInterval: s.config.PingInterval.Milliseconds(),
+		PingTimeout:  s.config.PingTimeout.Milliseconds(),
+		MaxPayload:   s.config.MaxPayload,
+	})
+	return append([]byte{openType}, body...), err
+}
+
+// A capture keeps the connection that the WebSocket library takes over, so that deadlines
+// can be set on it.
+type capture struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+// Hijack implements http.Hijacker.
+func (c *capture) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(c.ResponseWriter).Hijack()
+	c.conn = conn
+	return conn, rw, err
+}

@@ -1,0 +1,164 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"pryde/internal/id"
+	"pryde/internal/people"
+	"pryde/internal/seal"
+)
+
+const accountColumns = `SELECT id, username, email, display_name, profile_photo, password_hash, role,
+	details, active, deleted, banned, created_at FROM users `
+
+func detailsPlace(u id.User) seal.Place {
+	return seal.Place{Collection: "users", Field: "details", Document: u[:]}
+}
+
+// CreateAccount implements people.Store. The person's data key is durable before the account
+// is.
+func (s *Store) CreateAccount(ctx context.Context, a people.Account) error {
+	details, err := s.sealJSON(ctx, a.ID, detailsPlace(a.ID), a.Details)
+	if err != nil {
+		return fmt.Errorf("create account: %w", err)
+	}
+	return s.writer.do(ctx, "create account", func(t *tx) error {
+		name, mail := strings.ToLower(a.Username), strings.ToLower(a.Email)
+		if n, err := t.number("SELECT count(*) FROM users WHERE email = ?", mail); err != nil || n > 0 {
+			return either(err, people.ErrEmailTaken)
+		}
+		if n, err := t.number("SELECT count(*) FROM users WHERE username_key = ?", name); err != nil || n > 0 {
+			return either(err, people.ErrUsernameTaken)
+		}
+		_, err := t.exec(`INSERT INTO users (id, username, username_key, email, display_name, profile_photo,
+			password_hash, role, details, active, deleted, banned, created_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			a.ID[:], a.Username, name, mail, a.DisplayName, a.ProfilePhoto, a.PasswordHash, a.Role, details,
+			truth(a.Active), truth(a.Deleted), truth(a.Banned), millis(a.CreatedAt))
+		return err
+	})
+}
+
+// Account implements people.Store.
+func (s *Store) Account(ctx context.Context, u id.User) (people.Account, error) {
+	return s.account(ctx, accountColumns+"WHERE id = ?", u[:])
+}
+
+// AccountByLogin implements people.Store. Where one person's username is another's address,
+// the address counts.
+func (s *Store) AccountByLogin(ctx context.Context, login string) (people.Account, error) {
+	login = strings.ToLower(login)
+	return s.account(ctx, accountColumns+"WHERE email = ? OR username_key = ? ORDER BY email = ? DESC LIMIT 1", login, login, login)
+}
+
+// SetPasswordHash implements people.Store. It is ErrNoAccount where there is no account.
+func (s *Store) SetPasswordHash(ctx context.Context, u id.User, hash string) error {
+	return s.writer.do(ctx, "set password hash", func(t *tx) error {
+		n, err := t.exec("UPDATE users SET password_hash = ? WHERE id = ?", hash, u[:])
+		if err != nil || n == 0 {
+			return either(err, people.ErrNoAccount)
+		}
+		return nil
+	})
+}
+
+// SetActive implements people.Store.
+func (s *Store) SetActive(ctx context.Context, u id.User, active bool) error {
+	return s.writer.do(ctx, "set account active", func(t *tx) error {
+		n, err := t.exec("UPDATE users SET active = ? WHERE id = ?", truth(active), u[:])
+		if err != nil || n == 0 {
+			return either(err, people.ErrNoAccount)
+		}
+		return nil
+	})
+}
+
+func (s *Store) account(ctx context.Context, query string, args ...any) (people.Account, error) {
+	var a people.Account
+	var details []byte
+	found := false
+	err := s.readers.with(ctx, func(c *conn) (err error) {
+		found, err = c.one(func(row []driver.Value) {
+			a = people.Account{
+				ID: userID(row[0]), Username: text(row[1]), Email: text(row[2]), DisplayName: text(row[3]),
+				ProfilePhoto: text(row[4]), PasswordHash: text(row[5]), Role: text(row[6]),
+				Active: integer(row[8]) != 0, Deleted: integer(row[9]) != 0, Banned: integer(row[10]) != 0,
+				CreatedAt: instant(row[11]),
+			}
+			details = blob(row[7])
+		}, query, args...)
+		return err
+	})
+	if err == nil && !found {
+		err = people.ErrNoAccount
+	}
+	if err == nil {
+		err = s.openJSON(ctx, detailsPlace(a.ID), details, &a.Details)
+	}
+	if err != nil {
+		return people.Account{}, fmt.Errorf("find account: %w", err)
+	}
+	return a, nil
+}
+
+// sealed seals a value with the data key of a person, which is made where there is none yet.
+func (s *Store) sealed(ctx context.Context, owner id.User, p seal.Place, plain []byte) ([]byte, error) {
+	if err := s.vault.Ensure(ctx, owner); err != nil {
+		return nil, err
+	}
+	return s.vault.Seal(ctx, owner, p, plain)
+}
+
+func (s *Store) sealJSON(ctx context.Context, owner id.User, p seal.Place, v any) ([]byte, error) {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s of %s: %w", p.Field, p.Collection, err)
+	}
+	return s.sealed(ctx, owner, p, plain)
+}
+
+func (s *Store) openJSON(ctx context.Context, p seal.Place, sealed []byte, v any) error {
+	plain, err := s.vault.Open(ctx, p, sealed)
+	if err != nil {
+		return fmt.Errorf("open %s of %s: %w", p.Field, p.Collection, err)
+	}
+	if err := json.Unmarshal(plain, v); err != nil {
+		return fmt.Errorf("decode %s of %s: %w", p.Field, p.Collection, err)
+	}
+	return nil
+}
+
+// either returns err, or what the absence of an error means.
+func either(err, meaning error) error {
+	if err != nil {
+		return err
+	}
+	return meaning
+}
+
+func userID(v driver.Value) (u id.User) {
+	copy(u[:], blob(v))
+	return u
+}
+
+// millis is a time as it is stored: ms since 1970, NULL for none.
+func millis(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}
+
+// instant reads what millis wrote.
+func instant(v driver.Value) time.Time {
+	n, ok := v.(int64)
+	if !ok {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}

@@ -1,0 +1,136 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"pryde/internal/seal"
+)
+
+var _ seal.KeyStore = (*Keys)(nil)
+
+// keysFolder is the folder in the data folder that holds the wrapped keys and nothing else:
+// it stays out of backups, so that an erased person is gone from them too.
+const keysFolder = "keys"
+
+// Keys keeps wrapped keys in a database of their own. Its methods are safe for concurrent
+// use.
+type Keys struct {
+	writer  *writer
+	readers *readers
+}
+
+// OpenKeys opens the key database of a data folder, or makes it there. Close must be called,
+// after the store that uses the keys.
+func OpenKeys(ctx context.Context, dataDir string) (_ *Keys, err error) {
+	dir, err := filepath.Abs(filepath.Join(dataDir, keysFolder))
+	if err != nil {
+		return nil, fmt.Errorf("open the keys: %w", err)
+	}
+	k := &Keys{}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open the keys in %s: %w", dir, errors.Join(err, k.Close()))
+		}
+	}()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := ensureFolder(filepath.Dir(dir)); err != nil {
+		return nil, err
+	}
+	if err := ensureFolder(dir); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder private: %w", err)
+	}
+	return k, k.start(filepath.Join(dir, "keys.db"))
+}
+
+func (k *Keys) start(path string) error {
+	if err := ensureFile(path); err != nil {
+		return err
+	}
+	c, err := connect(path, false, "journal_mode(WAL)", "synchronous(FULL)", "secure_delete(ON)")
+	if err != nil {
+		return err
+	}
+	if err := migrate(c, migrations, keysSchema); err != nil {
+		return errors.Join(err, c.close())
+	}
+	// A key is made on the way to a write that has no place yet: its commit tells nobody.
+	k.writer = newWriter(c, 0, slog.New(slog.DiscardHandler), func(context.Context) {}, func() {})
+	k.readers, err = openReaders(path, "query_only(1)")
+	return err
+}
+
+// Close finishes what is queued and closes the database. It must be called once.
+func (k *Keys) Close() error {
+	var errs []error
+	if k.writer != nil {
+		k.writer.stop()
+	}
+	if k.readers != nil {
+		errs = append(errs, k.readers.close())
+	}
+	if k.writer != nil {
+		errs = append(errs, k.writer.conn.close())
+	}
+	return errors.Join(errs...)
+}
+
+const keyColumns = "SELECT id, purpose, owner, master, sealed FROM keys "
+
+// AddKey implements seal.KeyStore.
+func (k *Keys) AddKey(ctx context.Context, w seal.WrappedKey) (seal.WrappedKey, error) {
+	var stored seal.WrappedKey
+	err := k.writer.do(ctx, "add a key", func(t *tx) error {
+		if _, err := t.exec(`INSERT INTO keys (id, purpose, owner, master, sealed) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (purpose, owner) DO NOTHING`,
+			int64(w.ID), int64(w.Purpose), w.Owner[:], int64(w.Master), w.Sealed); err != nil {
+			return err
+		}
+		_, err := t.one(func(row []driver.Value) { stored = wrappedKey(row) },
+			keyColumns+"WHERE purpose = ? AND owner = ?", int64(w.Purpose), w.Owner[:])
+		return err
+	})
+	if err != nil {
+		return seal.WrappedKey{}, err
+	}
+	return stored, nil
+}
+
+// KeyByOwner implements seal.KeyStore.
+func (k *Keys) KeyByOwner(ctx context.Context, p seal.Purpose, o seal.Owner) (seal.WrappedKey, bool, error) {
+	return k.find(ctx, keyColumns+"WHERE purpose = ? AND owner = ?", int64(p), o[:])
+}
+
+// KeyByID implements seal.KeyStore.
+func (k *Keys) KeyByID(ctx context.Context, i seal.DataKeyID) (seal.WrappedKey, bool, error) {
+	return k.find(ctx, keyColumns+"WHERE id = ?", int64(i))
+}
+
+func (k *Keys) find(ctx context.Context, query string, args ...any) (w seal.WrappedKey, found bool, err error) {
+	err = k.readers.with(ctx, func(c *conn) error {
+		found, err = c.one(func(row []driver.Value) { w = wrappedKey(row) }, query, args...)
+		return err
+	})
+	return w, found, err
+}
+
+func wrappedKey(row []driver.Value) seal.WrappedKey {
+	w := seal.WrappedKey{
+		ID:      seal.DataKeyID(integer(row[0])),
+		Purpose: seal.Purpose(integer(row[1])),
+		Master:  seal.KeyID(integer(row[3])),
+		Sealed:  blob(row[4]),
+	}
+	copy(w.Owner[:], blob(row[2]))
+	return w
+}

@@ -1,0 +1,127 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"math"
+	"slices"
+
+	"pryde/internal/id"
+	"pryde/internal/message"
+	"pryde/internal/order"
+)
+
+// Message implements message.Store.
+func (s *Store) Message(ctx context.Context, m id.Message) (message.Message, error) {
+	r, err := s.record(ctx, m)
+	if err != nil {
+		return message.Message{}, fmt.Errorf("find message: %w", err)
+	}
+	return s.open(ctx, r)
+}
+
+// record finds a message outside the writer; it is ErrNoMessage where there is none.
+func (s *Store) record(ctx context.Context, m id.Message) (record, error) {
+	var r record
+	err := s.readers.snapshot(ctx, func(c *conn) error {
+		var found bool
+		var err error
+		if r, found, err = recordByID(c, m); err != nil || !found {
+			return either(err, message.ErrNoMessage)
+		}
+		return nil
+	})
+	return r, err
+}
+
+// visible leaves out what a person deleted for themselves; its parameter is the person.
+const visible = `NOT EXISTS (SELECT 1 FROM hidden h
+	WHERE h.user = ? AND h.conversation = m.conversation AND h.message_seq = m.seq)`
+
+// PageBefore implements message.Store.
+func (s *Store) PageBefore(ctx context.Context, c message.Conversation, viewer id.User, before id.Message, limit int) (message.Page[message.Message], error) {
+	var records []record
+	key := conversationKey(c)
+	err := s.readers.snapshot(ctx, func(db *conn) error {
+		end, err := endOfPage(db, key, before)
+		if err != nil {
+			return err
+		}
+		read, err := readMarks(db, c)
+		if err != nil {
+			return err
+		}
+		return db.query(func(row []driver.Value) bool {
+			r := readRecord(row)
+			r.message.Read = read(r.message)
+			records = append(records, r)
+			return true
+		}, "SELECT "+recordColumns+` FROM messages m WHERE m.conversation = ? AND m.seq < ? AND `+visible+`
+			ORDER BY m.seq DESC LIMIT ?`, key, end, viewer[:], int64(limit)+1)
+	})
+	if err != nil {
+		return message.Page[message.Message]{}, fmt.Errorf("read a page: %w", err)
+	}
+	more := len(records) > limit
+	records = records[:min(len(records), limit)]
+	slices.Reverse(records)
+	items, err := s.openAll(ctx, records)
+	if err != nil {
+		return message.Page[message.Message]{}, fmt.Errorf("read a page: %w", err)
+	}
+	return message.Page[message.Message]{Items: items, More: more}, nil
+}
+
+// endOfPage is the place of before in the conversation, or behind the end of it.
+func endOfPage(c *conn, key []byte, before id.Message) (int64, error) {
+	if before.IsZero() {
+		return math.MaxInt64, nil
+	}
+	seq, err := c.number("SELECT seq FROM messages WHERE id = ? AND conversation = ?", before[:], key)
+	if err != nil || seq == 0 {
+		return 0, either(err, message.ErrNoMessage)
+	}
+	return seq, nil
+}
+
+// readMarks returns how to tell whether the recipient of a message of the conversation has
+// read it.
+func readMarks(c *conn, talk message.Conversation) (func(message.Message) bool, error) {
+	key := conversationKey(talk)
+	low, err := readUpTo(c, talk.Low, key)
+	if err != nil {
+		return nil, err
+	}
+	high, err := readUpTo(c, talk.High, key)
+	if err != nil {
+		return nil, err
+	}
+	return marks(talk.Low, low, high), nil
+}
+
+// marks tells whether the recipient has read a message, from how far one person and their
+// peer have read.
+func marks(one id.User, ofOne, ofPeer order.Seq) func(message.Message) bool {
+	return func(m message.Message) bool {
+		if m.Recipient == one {
+			return m.Seq <= ofOne
+		}
+		return m.Seq <= ofPeer
+	}
+}
+
+// Unread implements message.Store.
+func (s *Store) Unread(ctx context.Context, u id.User) (map[id.User]int, error) {
+	counts := map[id.User]int{}
+	err := s.readers.with(ctx, func(c *conn) error {
+		return c.query(func(row []driver.Value) bool {
+			counts[userID(row[0])] = int(integer(row[1]))
+			return true
+		}, "SELECT peer, unread FROM threads WHERE user = ? AND unread > 0", u[:])
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count unread messages: %w", err)
+	}
+	return counts, nil
+}

@@ -1,0 +1,164 @@
+package sqlitestore
+
+import (
+	"cmp"
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"slices"
+
+	"pryde/internal/id"
+	"pryde/internal/message"
+	"pryde/internal/order"
+)
+
+// maxChangedRows is how many conversations Since lists at most.
+const maxChangedRows = 100
+
+// Since implements message.Store. Everything is read from one state of the database.
+func (s *Store) Since(ctx context.Context, u id.User, after order.Seq, limit int) (message.Changes, error) {
+	v := &view{user: u, after: int64(after), limit: limit}
+	err := s.readers.snapshot(ctx, v.read)
+	if err != nil {
+		return message.Changes{}, fmt.Errorf("read changes: %w", err)
+	}
+	changes, err := s.openView(ctx, v)
+	if err != nil {
+		return message.Changes{}, fmt.Errorf("read changes: %w", err)
+	}
+	return changes, nil
+}
+
+func (s *Store) openView(ctx context.Context, v *view) (message.Changes, error) {
+	changes := message.Changes{Seq: v.seq, TooMany: v.count() > v.limit}
+	var err error
+	if changes.Rows, err = s.openRows(ctx, v.rows); err != nil || changes.TooMany {
+		return changes, err
+	}
+	slices.SortFunc(v.stored, func(a, b record) int { return cmp.Compare(a.message.Seq, b.message.Seq) })
+	slices.SortFunc(v.changed, func(a, b record) int { return cmp.Compare(a.message.Changed, b.message.Changed) })
+	slices.SortFunc(v.gone, func(a, b message.Gone) int { return cmp.Compare(a.Seq, b.Seq) })
+	changes.Deleted = v.gone
+	if changes.New, err = s.openAll(ctx, v.stored); err != nil {
+		return message.Changes{}, err
+	}
+	changes.Changed, err = s.openAll(ctx, v.changed)
+	return changes, err
+}
+
+// A view gathers what a person can see of the commits after a number.
+type view struct {
+	user  id.User
+	after int64
+	limit int // messages, deleted ones included; one more is looked for
+
+	seq     order.Seq
+	rows    []rowRecord
+	stored  []record
+	changed []record
+	gone    []message.Gone
+}
+
+func (v *view) count() int { return len(v.stored) + len(v.changed) + len(v.gone) }
+
+// left is how many more messages decide whether there are too many.
+func (v *view) left() int64 { return int64(v.limit + 1 - v.count()) }
+
+// A span is a conversation that changed, and how to tell what was read in it.
+type span struct {
+	conversation []byte
+	read         func(message.Message) bool
+}
+
+func (v *view) read(c *conn) error {
+	seq, err := c.number("SELECT value FROM meta WHERE key = 'seq'")
+	if err != nil {
+		return err
+	}
+	v.seq = order.Seq(seq)
+	if err := c.query(func(row []driver.Value) bool {
+		v.rows = append(v.rows, readRow(row))
+		return true
+	}, rowsFrom+"WHERE t.user = ? AND t.changed > ? ORDER BY t.last_seq DESC, t.changed DESC LIMIT ?",
+		v.user[:], v.after, int64(maxChangedRows)); err != nil {
+		return err
+	}
+	spans, err := v.spans(c)
+	if err != nil {
+		return err
+	}
+	if err := v.readHidden(c); err != nil {
+		return err
+	}
+	for _, s := range spans {
+		if v.left() <= 0 {
+			return nil
+		}
+		if err := v.readSpan(c, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spans are the conversations that changed: a message that changed marks its conversation.
+func (v *view) spans(c *conn) ([]span, error) {
+	var spans []span
+	err := c.query(func(row []driver.Value) bool {
+		spans = append(spans, span{blob(row[0]), marks(v.user, order.Seq(integer(row[1])), order.Seq(integer(row[2])))})
+		return true
+	}, `SELECT t.conversation, t.read_seq, p.read_seq FROM threads t
+		LEFT JOIN threads p ON p.user = t.peer AND p.conversation = t.conversation
+		WHERE t.user = ? AND t.changed > ?`, v.user[:], v.after)
+	return spans, err
+}
+
+// readHidden finds what the person deleted for themselves since; what was then deleted for
+// all is told as that.
+func (v *view) readHidden(c *conn) error {
+	return c.query(func(row []driver.Value) bool {
+		r := readRecord(row)
+		g := v.goneOf(r)
+		if !g.ForAll {
+			g.Seq = order.Seq(integer(row[recordWidth]))
+		}
+		v.gone = append(v.gone, g)
+		return true
+	}, "SELECT "+recordColumns+`, h.seq FROM hidden h
+		JOIN messages m ON m.conversation = h.conversation AND m.seq = h.message_seq
+		WHERE h.user = ? AND h.seq > ? LIMIT ?`, v.user[:], v.after, v.left())
+}
+
+// readSpan finds what was stored and what was changed since in one conversation, and is not
+// hidden from the person.
+func (v *view) readSpan(c *conn, s span) error {
+	take := func(row []driver.Value) bool {
+		r := readRecord(row)
+		switch r.message.Read = s.read(r.message); {
+		case r.deleted():
+			v.gone = append(v.gone, v.goneOf(r))
+		case int64(r.message.Seq) > v.after:
+			v.stored = append(v.stored, r)
+		default:
+			v.changed = append(v.changed, r)
+		}
+		return true
+	}
+	if err := c.query(take, "SELECT "+recordColumns+` FROM messages m
+		WHERE m.conversation = ? AND m.seq > ? AND `+visible+` LIMIT ?`,
+		s.conversation, v.after, v.user[:], v.left()); err != nil {
+		return err
+	}
+	return c.query(take, "SELECT "+recordColumns+` FROM messages m INDEXED BY messages_changed
+		WHERE m.conversation = ? AND m.changed > ? AND m.changed > m.seq AND m.seq <= ? AND `+visible+` LIMIT ?`,
+		s.conversation, v.after, v.after, v.user[:], v.left())
+}
+
+// goneOf names a deleted message. It counts as deleted for all where that happened since.
+func (v *view) goneOf(r record) message.Gone {
+	g := message.Gone{ID: r.message.ID, Peer: r.message.Conversation().Other(v.user)}
+	if r.deleted() && int64(r.message.Changed) > v.after {
+		g.ForAll, g.Seq = true, r.message.Changed
+	}
+	return g
+}

@@ -1,0 +1,140 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+
+	"pryde/internal/id"
+	"pryde/internal/message"
+	"pryde/internal/order"
+)
+
+func testMarkRead(t *testing.T, d *desk) {
+	first, second := d.send(alice, bob, "1"), d.send(alice, bob, "2")
+	own := d.send(bob, alice, "3")
+
+	got := d.markRead(bob, second.ID)
+
+	want := second
+	want.Read, want.Changed = true, got.Changed
+	if got.Changed <= own.Seq {
+		t.Errorf("Changed is %d, want the number of the commit, more than %d", got.Changed, own.Seq)
+	}
+	same(t, "message that was read", got, want)
+	if !d.find(first.ID).Read || !d.find(second.ID).Read || d.find(own.ID).Read {
+		t.Error("reading a message reads those before it and no other")
+	}
+	for _, m := range []message.Message{first, second} {
+		if _, changed, err := d.store.MarkRead(t.Context(), bob, m.ID); err != nil || changed {
+			t.Errorf("a second MarkRead gave %v and error %v, want false", changed, err)
+		}
+	}
+	if _, changed, err := d.store.MarkRead(t.Context(), bob, own.ID); err != nil || changed {
+		t.Errorf("MarkRead of an own message gave %v and error %v, want false", changed, err)
+	}
+	if got := d.row(bob).ReadUpTo; got != second.ID {
+		t.Errorf("bob has read up to %v, want %v", got, second.ID)
+	}
+	if d.find(d.send(alice, bob, "4").ID).Read {
+		t.Error("a new message is read")
+	}
+}
+
+func testMarkReadCounts(t *testing.T, d *desk) {
+	var sent []message.Message
+	for i := range 6 {
+		sent = append(sent, d.send(alice, bob, fmt.Sprint(i)))
+	}
+	d.send(bob, alice, "in between")
+	d.send(carol, bob, "another conversation")
+	d.deleteForAll(sent[4].ID)
+	d.deleteForSelf(sent[5].ID, bob)
+	d.deleteForSelf(sent[3].ID, alice)
+
+	same(t, "unread before", d.unread(bob), map[id.User]int{alice: 4, carol: 1})
+	d.markRead(bob, sent[1].ID)
+	same(t, "unread after the second", d.unread(bob), map[id.User]int{alice: 2, carol: 1})
+	d.deleteForAll(sent[0].ID)
+	d.deleteForSelf(sent[1].ID, bob)
+	same(t, "unread after what was read is deleted", d.unread(bob), map[id.User]int{alice: 2, carol: 1})
+	d.markRead(bob, sent[4].ID)
+	same(t, "unread after a tombstone was read", d.unread(bob), map[id.User]int{carol: 1})
+	d.deleteForAll(sent[5].ID)
+	same(t, "unread after a hidden message is deleted", d.unread(bob), map[id.User]int{carol: 1})
+	same(t, "unread of the sender", d.unread(alice), map[id.User]int{bob: 1})
+}
+
+func testPeerRead(t *testing.T, d *desk) {
+	first := d.send(alice, bob, "1")
+	read := d.markRead(bob, first.ID)
+
+	changes := d.since(alice, first.Seq)
+
+	last := first
+	last.Read = true
+	want := message.Row{Peer: bob, Last: &last, PeerRead: first.ID, Changed: read.Changed}
+	same(t, "sender's changes", changes, message.Changes{Seq: read.Changed, Rows: []message.Row{want}})
+	want = message.Row{Peer: alice, Last: &last, ReadUpTo: first.ID, Changed: read.Changed}
+	same(t, "reader's row", d.row(bob), want)
+}
+
+func testTooMany(t *testing.T, d *desk) {
+	var last message.Message
+	for i := range 3 {
+		d.send(alice, bob, fmt.Sprint(i))
+	}
+	edited := d.send(alice, bob, "edited")
+	after := edited.Seq
+	if _, err := d.store.Edit(t.Context(), edited.ID, "new", start); err != nil {
+		t.Fatalf("Edit: %v", err)
+	}
+	gone := d.send(carol, bob, "gone")
+	d.deleteForSelf(gone.ID, bob)
+	last = d.send(alice, bob, "last")
+
+	for limit := range 6 {
+		c, err := d.store.Since(t.Context(), bob, after, limit)
+		if err != nil {
+			t.Fatalf("Since: %v", err)
+		}
+		if want := limit < 3; c.TooMany != want {
+			t.Errorf("3 rows with limit %d: too many is %v, want %v", limit, c.TooMany, want)
+		}
+		if n := len(c.New) + len(c.Changed) + len(c.Deleted); c.TooMany && n != 0 || !c.TooMany && n != 3 {
+			t.Errorf("limit %d: %d rows are filled in (too many: %v)", limit, n, c.TooMany)
+		}
+		if len(c.Rows) != 2 || c.Seq != last.Seq {
+			t.Errorf("limit %d: %d conversations up to %d, want 2 up to %d", limit, len(c.Rows), c.Seq, last.Seq)
+		}
+	}
+}
+
+func testNoChanges(t *testing.T, d *desk) {
+	same(t, "changes of an empty database", d.since(alice, 0), message.Changes{})
+	newest := d.send(alice, bob, "x").Seq
+	elsewhere := d.send(bob, carol, "y").Seq
+
+	same(t, "changes since the newest", d.since(alice, newest), message.Changes{Seq: elsewhere})
+	same(t, "changes of a stranger", d.since(user(99), 0), message.Changes{Seq: elsewhere})
+	same(t, "changes since the future", d.since(alice, elsewhere+1000), message.Changes{Seq: elsewhere})
+}
+
+func testChangedRows(t *testing.T, d *desk) {
+	const peers = 103
+	for i := range peers {
+		d.send(user(100+i), alice, "hello")
+	}
+
+	rows := d.since(alice, 0).Rows
+
+	if len(rows) != 100 {
+		t.Fatalf("%d conversations, want 100", len(rows))
+	}
+	previous := order.Seq(peers + 1)
+	for _, r := range rows {
+		if r.Last.Seq >= previous {
+			t.Errorf("conversation of number %d stands behind %d, want the newest first", r.Last.Seq, previous)
+		}
+		previous = r.Last.Seq
+	}
+}

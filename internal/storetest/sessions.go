@@ -1,0 +1,150 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pryde/internal/auth"
+)
+
+func session(n int) auth.Session {
+	return auth.Session{
+		ID: fmt.Sprintf("%064x", n), User: alice, Generation: 1, Hash: [32]byte{byte(n)},
+		ExpiresAt: start.Add(30 * 24 * time.Hour), CreatedAt: start, LastActive: start.Add(time.Millisecond),
+		Device: auth.Device{UserAgent: "Mozilla/5.0 (X11; Linux)", Address: "203.0.113.7"},
+	}
+}
+
+// Sessions tests sessions.
+func Sessions(t *testing.T, open func(*testing.T) Stores) {
+	tests := map[string]func(*testing.T, auth.SessionStore){
+		"SessionComesBackAsItWasStored":  testSession,
+		"RotationReplacesTheToken":       testRotation,
+		"RotationHappensOnce":            testRotationOnce,
+		"RevokedSessionStaysAndIsNoMore": testRevocation,
+		"UnknownSessionsAreNotFound":     testNoSession,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { test(t, open(t).Sessions) })
+	}
+}
+
+func createSession(t *testing.T, s auth.SessionStore, n auth.Session) {
+	t.Helper()
+	if err := s.CreateSession(t.Context(), n); err != nil {
+		t.Fatalf("CreateSession: %v", err)
+	}
+}
+
+func findSession(t *testing.T, s auth.SessionStore, i string) auth.Session {
+	t.Helper()
+	n, err := s.Session(t.Context(), i)
+	if err != nil {
+		t.Fatalf("Session: %v", err)
+	}
+	return n
+}
+
+func testSession(t *testing.T, s auth.SessionStore) {
+	fresh, used := session(1), session(2)
+	used.Generation, used.Previous, used.RotatedAt = 7, [32]byte{9}, start.Add(time.Hour)
+
+	createSession(t, s, fresh)
+	createSession(t, s, used)
+
+	same(t, "fresh session", findSession(t, s, fresh.ID), fresh)
+	same(t, "used session", findSession(t, s, used.ID), used)
+	if err := s.CreateSession(t.Context(), fresh); err == nil {
+		t.Error("a session id was given twice")
+	}
+}
+
+func testRotation(t *testing.T, s auth.SessionStore) {
+	want := session(1)
+	createSession(t, s, want)
+	createSession(t, s, session(2))
+
+	next := want
+	next.Generation, next.Previous, next.Hash = 2, want.Hash, [32]byte{0xff}
+	next.RotatedAt, next.LastActive, next.ExpiresAt = start.Add(time.Hour), start.Add(time.Hour), start.Add(40*24*time.Hour)
+	other := next
+	other.User, other.CreatedAt, other.Device = bob, start.Add(time.Minute), auth.Device{UserAgent: "other"}
+	if ok, err := s.RotateSession(t.Context(), 1, other); err != nil || !ok {
+		t.Fatalf("RotateSession gave %v and error %v, want it done", ok, err)
+	}
+
+	same(t, "rotated session", findSession(t, s, want.ID), next)
+	same(t, "other session", findSession(t, s, session(2).ID), session(2))
+	if ok, err := s.RotateSession(t.Context(), 1, other); err != nil || ok {
+		t.Errorf("RotateSession from an old generation gave %v and error %v, want it refused", ok, err)
+	}
+	same(t, "session after a refused rotation", findSession(t, s, want.ID), next)
+}
+
+func testRotationOnce(t *testing.T, s auth.SessionStore) {
+	createSession(t, s, session(1))
+
+	var done atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			next := session(1)
+			next.Generation, next.Hash = 2, [32]byte{byte(100 + i)}
+			ok, err := s.RotateSession(t.Context(), 1, next)
+			if err != nil {
+				t.Errorf("RotateSession: %v", err)
+			}
+			if ok {
+				done.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+
+	if got := done.Load(); got != 1 {
+		t.Errorf("%d of 8 rotations from one generation were done, want 1", got)
+	}
+}
+
+func testRevocation(t *testing.T, s auth.SessionStore) {
+	want := session(1)
+	createSession(t, s, want)
+	createSession(t, s, session(2))
+
+	want.RevokedAt = start.Add(time.Hour)
+	if ok, err := s.RevokeSession(t.Context(), want.ID, want.RevokedAt); err != nil || !ok {
+		t.Fatalf("RevokeSession gave %v and error %v, want it done", ok, err)
+	}
+
+	if ok, err := s.RevokeSession(t.Context(), want.ID, start.Add(2*time.Hour)); err != nil || ok {
+		t.Errorf("a second RevokeSession gave %v and error %v, want false", ok, err)
+	}
+	next := want
+	next.Generation = 2
+	if ok, err := s.RotateSession(t.Context(), 1, next); err != nil || ok {
+		t.Errorf("RotateSession of a revoked session gave %v and error %v, want it refused", ok, err)
+	}
+	same(t, "revoked session", findSession(t, s, want.ID), want)
+	same(t, "other session", findSession(t, s, session(2).ID), session(2))
+}
+
+func testNoSession(t *testing.T, s auth.SessionStore) {
+	createSession(t, s, session(0xa))
+
+	for _, i := range []string{"", "x", session(1).ID, strings.Repeat("z", 64), strings.ToUpper(session(0xa).ID), session(0xa).ID + "00"} {
+		if _, err := s.Session(t.Context(), i); !errors.Is(err, auth.ErrNoSession) {
+			t.Errorf("Session(%q) gave %v, want ErrNoSession", i, err)
+		}
+		if ok, err := s.RevokeSession(t.Context(), i, start); err != nil || ok {
+			t.Errorf("RevokeSession(%q) gave %v and error %v, want false", i, ok, err)
+		}
+		if ok, err := s.RotateSession(t.Context(), 1, auth.Session{ID: i}); err != nil || ok {
+			t.Errorf("RotateSession(%q) gave %v and error %v, want false", i, ok, err)
+		}
+	}
+}
