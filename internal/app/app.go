@@ -169,7 +169,9 @@ func (s *server) serve(ctx context.Context, api *httpapi.API, listening func(net
 	case err = <-served:
 	case <-ctx.Done():
 		err = s.drain(context.WithoutCancel(ctx))
-		_ = <-served // http.ErrServerClosed
+		if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+			err = errors.Join(err, ended)
+		}
 	}
 	stopBackground()
 	<-rechecked

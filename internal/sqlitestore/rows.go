@@ -17,14 +17,22 @@ type rowRecord struct {
 	last *record
 }
 
-// rowsFrom selects rows of the list for threads t, with the newest message that the person
-// can see and the marks of both people. Its caller adds what follows.
-const rowsFrom = "SELECT " + recordColumns + `, t.peer, t.unread, t.changed, t.read_seq, p.read_seq,
-	(SELECT r.id FROM messages r WHERE r.conversation = t.conversation AND r.seq = t.read_seq),
-	(SELECT r.id FROM messages r WHERE r.conversation = t.conversation AND r.seq = p.read_seq)
-	FROM threads t
-	LEFT JOIN threads p ON p.user = t.peer AND p.conversation = t.conversation
-	LEFT JOIN messages m ON m.conversation = t.conversation AND m.seq = t.last_seq `
+// rowsOf selects rows of the list, newest first, for threads that are picked before anything
+// is joined to them: the newest message that the person can see and the marks of both people.
+func rowsOf(pick string) string {
+	return "SELECT " + recordColumns + `, t.peer, t.unread, t.changed, t.read_seq, p.read_seq,
+		(SELECT r.id FROM messages r WHERE r.conversation = t.conversation AND r.seq = t.read_seq),
+		(SELECT r.id FROM messages r WHERE r.conversation = t.conversation AND r.seq = p.read_seq)
+		FROM (SELECT * FROM threads ` + pick + `) t
+		LEFT JOIN threads p ON p.user = t.peer AND p.conversation = t.conversation
+		LEFT JOIN messages m ON m.conversation = t.conversation AND m.seq = t.last_seq
+		ORDER BY t.last_seq DESC, t.changed DESC`
+}
+
+var (
+	listedRows  = rowsOf("WHERE user = ? AND last_seq > 0 AND last_seq < ? ORDER BY last_seq DESC LIMIT ?")
+	changedRows = rowsOf("WHERE user = ? AND changed > ? ORDER BY last_seq DESC, changed DESC LIMIT ?")
+)
 
 func readRow(row []driver.Value) rowRecord {
 	rest := row[recordWidth:]
@@ -62,8 +70,7 @@ func (s *Store) Rows(ctx context.Context, u id.User, before id.Message, limit in
 		return c.query(func(row []driver.Value) bool {
 			found = append(found, readRow(row))
 			return true
-		}, rowsFrom+"WHERE t.user = ? AND t.last_seq > 0 AND t.last_seq < ? ORDER BY t.last_seq DESC LIMIT ?",
-			u[:], end, int64(limit)+1)
+		}, listedRows, u[:], end, int64(limit)+1)
 	})
 	if err != nil {
 		return message.Page[message.Row]{}, fmt.Errorf("list conversations: %w", err)

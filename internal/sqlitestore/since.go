@@ -79,8 +79,7 @@ func (v *view) read(c *conn) error {
 	if err := c.query(func(row []driver.Value) bool {
 		v.rows = append(v.rows, readRow(row))
 		return true
-	}, rowsFrom+"WHERE t.user = ? AND t.changed > ? ORDER BY t.last_seq DESC, t.changed DESC LIMIT ?",
-		v.user[:], v.after, int64(maxChangedRows)); err != nil {
+	}, changedRows, v.user[:], v.after, int64(maxChangedRows)); err != nil {
 		return err
 	}
 	spans, err := v.spans(c)

@@ -138,3 +138,34 @@ func testChangedRows(t *testing.T, d *desk) {
 		previous = r.Last.Seq
 	}
 }
+
+// While somebody writes, what is read together belongs together.
+func testOneMoment(t *testing.T, d *desk) {
+	const messages = 150
+	drafts := make([]message.Draft, messages)
+	for i := range drafts {
+		drafts[i] = d.draft(alice, bob, fmt.Sprint(i))
+	}
+	before := d.since(bob, 0).Seq
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for _, draft := range drafts {
+			if _, _, err := d.store.Append(t.Context(), draft); err != nil {
+				t.Errorf("Append: %v", err)
+			}
+		}
+	}()
+
+	for seen := 0; seen < messages && !t.Failed(); {
+		c := d.since(bob, before)
+		seen = len(c.New)
+		if got, want := order.Seq(seen), c.Seq-before; got != want {
+			t.Errorf("%d messages up to number %d, want %d", got, c.Seq, want)
+		}
+		if seen > 0 && (c.Rows[0].Last.Seq != c.Seq || c.Rows[0].Unread != seen) {
+			t.Errorf("the row ends at %d and counts %d, want %d and %d", c.Rows[0].Last.Seq, c.Rows[0].Unread, c.Seq, seen)
+		}
+	}
+	<-written
+}

@@ -1,18 +1,21 @@
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import type { ClientToServer, Message, NewMessage, Reply, Sent, ServerToClient, SignedUp } from '../wire/wire.gen'
+import type { ClientToServer, Message, NewMessage, Reply, Sent, ServerToClient, SignedUp, Sync } from '../wire/wire.gen'
+import { checkAck, checkAnswer, hold } from './contract'
 import { Server } from './server'
 
 type Client = Socket<ServerToClient, ClientToServer>
 
 let server: Server
-const open = new Set<Client>()
+const open = new Map<Client, () => void>() // with what tells whether the contract was kept
 beforeAll(async () => {
   server = await Server.start()
 })
 afterEach(() => {
-  for (const socket of open) socket.close()
+  const sockets = [...open]
   open.clear()
+  for (const [socket] of sockets) socket.close()
+  for (const [, kept] of sockets) kept()
 })
 afterAll(() => server.remove())
 
@@ -31,8 +34,10 @@ async function signUp(): Promise<SignedUp> {
       birthday: '1990-01-31',
     }),
   })
+  const body: unknown = await response.json()
+  checkAnswer('POST', '/api/auth/signup', response.status, body)
   expect(response.status).toBe(201)
-  return (await response.json()) as SignedUp
+  return body as SignedUp
 }
 
 function client(token: string): Client {
@@ -43,7 +48,7 @@ function client(token: string): Client {
     reconnectionDelay: 50,
     reconnectionDelayMax: 200,
   })
-  open.add(socket)
+  open.set(socket, hold(socket))
   return socket
 }
 
@@ -63,16 +68,19 @@ function heard<E extends keyof ServerToClient>(socket: Client, event: E): Promis
 function send(socket: Client, message: NewMessage): Promise<Reply<Sent>> {
   return new Promise((resolve, reject) => {
     socket.timeout(10_000).emit('send_message', message, (error: Error | null, reply: Reply<Sent>) => {
-      if (error) reject(error)
-      else resolve(reply)
+      if (error) return reject(error)
+      checkAck('send_message', reply)
+      resolve(reply)
     })
   })
 }
 
 async function stored(token: string, withWhom: string): Promise<Message[]> {
   const response = await fetch(`${server.url}/api/messages/${withWhom}?limit=100`, { headers: { Authorization: `Bearer ${token}` } })
+  const body: unknown = await response.json()
+  checkAnswer('GET', '/api/messages/{userId}', response.status, body)
   expect(response.status).toBe(200)
-  return (await response.json()) as Message[]
+  return body as Message[]
 }
 
 test('a message goes from one to the other, acknowledged before it is told to its sender', async () => {
@@ -108,7 +116,9 @@ test('every durable event carries an offset that sync takes', async () => {
 
   const response = await fetch(`${server.url}/api/sync?since=${since}`, { headers: { Authorization: `Bearer ${bob.accessToken}` } })
 
-  const sync = (await response.json()) as { messages: Message[]; reload: boolean }
+  const body: unknown = await response.json()
+  checkAnswer('GET', '/api/sync', response.status, body)
+  const sync = body as Sync
   expect(sync.reload).toBe(false)
   expect(sync.messages.map((m) => m.content)).toEqual(['two'])
 })
