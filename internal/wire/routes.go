@@ -66,33 +66,3 @@ func paged(s *RouteSpec) {
 	query("limit", "How many rows, counted from the newest; 50 by default, at most 100.")(s)
 	query("before", "A message id: only what is older. The next one is in the header X-Next-Cursor.")(s)
 }
-
-// Routes of accounts and sessions.
-var (
-	PostSignUp  = route[SignUp, SignedUp](http.MethodPost, "/api/auth/signup", Public, "Make an account.", created)
-	PostLogIn   = route[LogIn, LoggedIn](http.MethodPost, "/api/auth/login", Public, "Log in.")
-	PostRefresh = route[None, Refreshed](http.MethodPost, "/api/refresh", Cookie, "Trade the refresh cookie for a new access token.", also("/api/auth/refresh"))
-	PostLogOut  = route[None, LoggedOut](http.MethodPost, "/api/auth/logout", Bearer, "End this session and its sockets.")
-	GetMe       = route[None, User](http.MethodGet, "/api/auth/me", Bearer, "Your own account.")
-)
-
-// Routes of messages.
-var (
-	PostMessage = route[PostedMessage, Message](http.MethodPost, "/api/messages", Bearer, "Send a direct message. A repeat of an attempt answers 200 with the first message.", created,
-		header("Idempotency-Key", "The client's own name for the attempt, like _tempId."))
-	GetConversations = route[None, []Conversation](http.MethodGet, "/api/messages/conversations", Bearer, "Your conversations, newest first.",
-		also("/api/messages/list", "/api/messages"), paged)
-	GetUnread     = route[None, Unread](http.MethodGet, "/api/messages/unread/counts", Bearer, "How many messages are unread.")
-	GetMessages   = route[None, []Message](http.MethodGet, "/api/messages/{userId}", Bearer, "The messages with one person, oldest first.", paged)
-	PutMessage    = route[EditedContent, Message](http.MethodPut, "/api/messages/{id}", Bearer, "Change the text of your message.")
-	PutRead       = route[None, Message](http.MethodPut, "/api/messages/{id}/read", Bearer, "Say that you have read a message, and those before it.")
-	DeleteMessage = route[None, Deleted](http.MethodDelete, "/api/messages/{id}", Bearer, "Delete a message for yourself, or for everyone.",
-		query("deleteForAll", "true: for everyone; only the sender may."))
-	GetSync = route[None, Sync](http.MethodGet, "/api/sync", Bearer, "What changed for you after an offset.",
-		query("since", "The offset of any durable event, the seq of the last answer, or 0."))
-)
-
-// Routes about the server.
-var (
-	GetHealth = route[None, Health](http.MethodGet, "/api/health", Public, "Whether the server answers.")
-)
