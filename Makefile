@@ -1,7 +1,6 @@
 # Everything that is done with this project. Go 1.26 and Node 20 are all that has to be there.
 
 MODULES := . oracle torture bench
-RACE    := -race -gcflags='modernc.org/...=-race=false'
 LINT    := bin/golangci-lint
 
 .PHONY: run build talk test check lint generate generated fuzz bench torture clean

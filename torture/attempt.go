@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+
+	"pryde/internal/id"
+	"pryde/internal/testkit"
+	"pryde/internal/wire"
+)
+
+const (
+	maxBurst = 16 // messages that leave a socket without waiting
+	maxDone  = 32 // acknowledged attempts that a device remembers
+)
+
+// An attempt is one message that somebody means to send once. Its name is its text too.
+type attempt struct {
+	name string
+	to   id.User
+}
+
+func (d *device) attempt(to id.User) *attempt {
+	d.sent++
+	return &attempt{name: fmt.Sprintf("%s-%06d", d.name, d.sent), to: to}
+}
+
+// peer chooses somebody to write to, now and then oneself.
+func (d *device) peer() id.User { return d.w.people[d.random.IntN(len(d.w.people))].id }
+
+// something does one of the things that people and their clients do.
+func (d *device) something(ctx context.Context) {
+	switch n := d.random.IntN(60); {
+	case n == 0:
+		d.leave(ctx)
+	case n < 26:
+		to := d.peer()
+		d.burst(ctx, func() id.User { return to })
+	case n < 36:
+		d.burst(ctx, d.peer)
+	case n < 48:
+		d.bothDoors(ctx, d.attempt(d.peer()))
+	case n < 54:
+		a := d.attempt(d.peer())
+		d.conclude(a, d.post(ctx, a))
+	case len(d.done) > 0:
+		a := d.done[d.random.IntN(len(d.done))]
+		d.await(ctx, a, d.ask(a))
+	}
+}
+
+// burst sends several messages over the socket without waiting for an answer.
+func (d *device) burst(ctx context.Context, to func() id.User) {
+	attempts := make([]*attempt, 1+d.random.IntN(maxBurst))
+	pending := make([]*testkit.Pending, len(attempts))
+	for i := range attempts {
+		attempts[i] = d.attempt(to())
+		pending[i] = d.ask(attempts[i])
+	}
+	for i, a := range attempts {
+		d.conclude(a, d.await(ctx, a, pending[i]))
+	}
+}
+
+// bothDoors makes one attempt over both doors at once, over the socket twice.
+func (d *device) bothDoors(ctx context.Context, a *attempt) {
+	first, second := d.ask(a), d.ask(a)
+	var posted bool
+	var wg sync.WaitGroup
+	wg.Go(func() { posted = d.post(ctx, a) })
+	one := d.await(ctx, a, first)
+	two := d.await(ctx, a, second)
+	wg.Wait()
+	d.conclude(a, posted || one || two)
+}
+
+// conclude remembers an attempt for a later repeat, or for a retry.
+func (d *device) conclude(a *attempt, acknowledged bool) {
+	if !acknowledged {
+		d.open = append(d.open, a)
+		return
+	}
+	d.done = append(d.done, a)
+	if len(d.done) > maxDone {
+		d.done = d.done[1:]
+	}
+}
+
+// retry makes the open attempts again, over either door. Where some may be given up, one in
+// four is, as by a person who closes the page: nobody heals what the server told others of
+// it.
+func (d *device) retry(ctx context.Context, giveUp bool) {
+	open := d.open
+	d.open = nil
+	for i, a := range open {
+		switch {
+		case d.conn.Err() != nil || ctx.Err() != nil:
+			d.open = append(d.open, open[i:]...)
+			return
+		case giveUp && d.random.IntN(4) == 0:
+		case d.random.IntN(2) == 0:
+			d.conclude(a, d.post(ctx, a))
+		default:
+			d.conclude(a, d.await(ctx, a, d.ask(a)))
+		}
+	}
+}
+
+func (d *device) entry(kind testkit.Kind, a *attempt, connection int) testkit.Entry {
+	e := testkit.Entry{Kind: kind, Client: d.name, Connection: connection, Attempt: a.name}
+	if kind == testkit.Tried {
+		e.Item = testkit.Item{Sender: d.person.id.String(), Recipient: a.to.String(), Tag: a.name}
+	}
+	return e
+}
+
+// ask sends an attempt over the socket; nil where that is gone.
+func (d *device) ask(a *attempt) *testkit.Pending {
+	d.w.history.Add(d.entry(testkit.Tried, a, d.connection))
+	p, err := d.conn.Ask(wire.SendMessage.Name(), wire.NewMessage{RecipientID: a.to, Content: a.name, TempID: a.name})
+	if err != nil {
+		return nil
+	}
+	return p
+}
+
+// await records the answer to an attempt over the socket and reports whether it succeeded.
+func (d *device) await(ctx context.Context, a *attempt, p *testkit.Pending) bool {
+	if p == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	raw, err := p.Wait(ctx)
+	if err != nil {
+		return false
+	}
+	var ack struct {
+		wire.Sent
+		Code string `json:"code"`
+	}
+	if err := json.Unmarshal(raw, &ack); err != nil {
+		d.w.note("%s got an acknowledgement that cannot be read: %v", d.name, err)
+		return false
+	}
+	return d.answered(a, d.connection, ack.Success, ack.MessageID, ack.Duplicate, ack.Code)
+}
+
+// post makes an attempt over the REST door and reports whether it succeeded.
+func (d *device) post(ctx context.Context, a *attempt) bool {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	d.w.history.Add(d.entry(testkit.Tried, a, 0))
+	m, again, err := d.person.rest.PostMessage(ctx, wire.PostedMessage{Recipient: a.to, Content: a.name, TempID: a.name})
+	if refused, ok := errors.AsType[*testkit.StatusError](err); ok {
+		return d.answered(a, 0, false, m.ID, false, refused.Code)
+	}
+	if err != nil {
+		return false
+	}
+	return d.answered(a, 0, true, m.ID, again, "")
+}
+
+func (d *device) answered(a *attempt, connection int, success bool, m id.Message, again bool, code string) bool {
+	if !success {
+		e := d.entry(testkit.Refused, a, connection)
+		e.Code = code
+		d.w.history.Add(e)
+		return false
+	}
+	e := d.entry(testkit.Acked, a, connection)
+	e.Message, e.Duplicate = m.String(), again
+	d.w.history.Add(e)
+	return true
+}

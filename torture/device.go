@@ -1,0 +1,247 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"pryde/internal/testkit"
+	"pryde/internal/wire"
+)
+
+const (
+	callTimeout = 10 * time.Second // for a connect, an acknowledgement, an answer
+	pause       = 50 * time.Millisecond
+	maxAway     = 400 * time.Millisecond
+)
+
+// errLockedOut ends a device whose account the server no longer knows.
+var errLockedOut = errors.New("the server no longer knows the account")
+
+// A device is one client of a person: one socket at a time, and the REST door.
+type device struct {
+	w      *world
+	person *person
+	name   string
+	random *rand.Rand
+	sent   int        // attempts so far
+	open   []*attempt // that nobody has answered yet
+	done   []*attempt // the newest that were acknowledged
+
+	conn       *testkit.Conn // nil before the first
+	connection int           // counts the sockets
+
+	mu     sync.Mutex
+	known  wire.Offset // all before it is known
+	ahead  wire.Offset // of the newest event, while the sync is not back
+	inStep bool        // the sync is back
+}
+
+func newDevice(w *world, p *person, number int) *device {
+	return &device{
+		w: w, person: p, name: fmt.Sprintf("device%d", number), random: w.randomness(uint64(number) + 1),
+	}
+}
+
+// act uses the device until acting ends; settling bounds what is under way then.
+func (d *device) act(acting, settling context.Context) {
+	for acting.Err() == nil {
+		if err := d.connect(acting); err != nil {
+			if errors.Is(err, errLockedOut) {
+				return
+			}
+			d.wait(acting, pause)
+			continue
+		}
+		d.retry(settling, true)
+		for acting.Err() == nil && d.conn.Err() == nil && d.sent < maxAttempts {
+			d.something(settling)
+		}
+		if d.sent >= maxAttempts {
+			return
+		}
+	}
+}
+
+// leave hangs up for a while, so that there is something to miss.
+func (d *device) leave(ctx context.Context) {
+	d.conn.Close()
+	d.wait(ctx, time.Duration(d.random.Int64N(int64(maxAway))))
+}
+
+func (d *device) wait(ctx context.Context, span time.Duration) {
+	t := time.NewTimer(span)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// settle answers everything that is open once nothing fails any more, and asks for what was
+// missed. An error is an attempt or a sync that cannot be brought to an end.
+func (d *device) settle(ctx context.Context) error {
+	for {
+		err := d.connect(ctx)
+		if errors.Is(err, errLockedOut) {
+			return nil // the history tells of it
+		}
+		if err == nil {
+			d.retry(ctx, false)
+			if len(d.open) == 0 {
+				if err = d.sync(ctx, d.offset()); err == nil {
+					return nil
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s has %d attempts that nobody answers: %w", d.name, len(d.open), errors.Join(err, ctx.Err()))
+		}
+		d.wait(ctx, pause)
+	}
+}
+
+func (d *device) hangUp() {
+	if d.conn != nil {
+		d.conn.Close()
+	}
+}
+
+// connect opens a socket where none lives, waits until it hears the events of its user, and
+// asks for what it missed.
+func (d *device) connect(ctx context.Context) error {
+	if d.conn != nil && d.conn.Err() == nil {
+		return nil
+	}
+	d.hangUp()
+	if err := d.w.up.pass(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	d.connection++
+	since := d.offset()
+	d.mu.Lock()
+	d.inStep, d.ahead = false, wire.Offset{}
+	d.mu.Unlock()
+	joined := make(chan struct{}, 1)
+	connection := d.connection
+	dialer := testkit.Dialer{OnEvent: func(e testkit.Event) {
+		if e.Name == wire.RoomJoinedEvent.Name() {
+			select {
+			case joined <- struct{}{}:
+			default:
+			}
+			return
+		}
+		d.hear(connection, e)
+	}}
+	conn, err := dialer.Dial(ctx, d.w.server.BaseURL, d.person.rest.Token)
+	if err != nil {
+		return d.refused(err)
+	}
+	d.conn = conn
+	select {
+	case <-joined:
+	case <-conn.Done():
+		return conn.Err()
+	case <-ctx.Done():
+		conn.Close()
+		return ctx.Err()
+	}
+	d.w.history.Add(testkit.Entry{Kind: testkit.Connected, Client: d.name, Connection: connection, User: d.person.id.String()})
+	if err := d.sync(ctx, since); err != nil {
+		conn.Close()
+		return err
+	}
+	return nil
+}
+
+// refused looks whether the server has forgotten the account.
+func (d *device) refused(err error) error {
+	connect, isConnect := errors.AsType[*testkit.RefusedError](err)
+	status, isStatus := errors.AsType[*testkit.StatusError](err)
+	var note string
+	switch {
+	case isConnect:
+		note = connect.Message
+	case isStatus && status.Status == http.StatusUnauthorized:
+		note = status.Code
+	default:
+		return err
+	}
+	d.w.history.Add(testkit.Entry{Kind: testkit.LockedOut, Client: d.name, User: d.person.id.String(), Note: note})
+	return fmt.Errorf("%w: %w", errLockedOut, err)
+}
+
+// hear records a durable event about a message. It runs on the socket's reader.
+func (d *device) hear(connection int, e testkit.Event) {
+	if e.Name != wire.MessageNew.Name() && e.Name != wire.MessageSent.Name() {
+		return
+	}
+	var m wire.Message
+	if err := json.Unmarshal(e.Payload(), &m); err != nil {
+		d.w.note("%s heard %s that is no message: %v", d.name, e.Name, err)
+		return
+	}
+	offset, err := wire.ParseOffset(e.Offset())
+	seen := item(m)
+	seen.Seq = 0
+	if err == nil {
+		seen.Seq = offset.Seq
+		d.advance(offset)
+	}
+	d.w.history.Add(testkit.Entry{
+		Kind: testkit.Saw, Client: d.name, Connection: connection, User: d.person.id.String(), Event: e.Name, Item: seen,
+	})
+}
+
+// advance moves what is known, or would be if the sync were back: until then what lies
+// between the two may be missing.
+func (d *device) advance(o wire.Offset) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.inStep {
+		d.known = newer(d.known, o)
+	} else {
+		d.ahead = newer(d.ahead, o)
+	}
+}
+
+func newer(a, b wire.Offset) wire.Offset {
+	if b.Seq > a.Seq {
+		return b
+	}
+	return a
+}
+
+func (d *device) offset() wire.Offset {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.known
+}
+
+// sync asks for what was missed since an offset.
+func (d *device) sync(ctx context.Context, since wire.Offset) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	answer, err := d.person.rest.Sync(ctx, since.String())
+	if err != nil {
+		return d.refused(err)
+	}
+	d.w.history.Add(testkit.Entry{
+		Kind: testkit.Synced, Client: d.name, Connection: d.connection, User: d.person.id.String(),
+		Since: since.Seq, Reload: answer.Reload, Item: testkit.Item{Seq: answer.Seq.Seq}, Items: items(answer.Messages),
+	})
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.known = newer(answer.Seq, d.ahead)
+	d.inStep = true
+	return nil
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// An edit changes one place of one file of the server.
+type edit struct {
+	file string // from the root of the module
+	old  string // occurs exactly once
+	new  string
+}
+
+// A plant is a bug: what it changes in the server.
+type plant []edit
+
+// plants are the bugs that the torture must find, by name.
+var plants = map[string]plant{
+	// A commit is answered before it is on the disk; only a power cut shows it.
+	"ack-before-sync": {{
+		file: "internal/sqlitestore/store.go",
+		old:  `"journal_mode(WAL)", "synchronous(FULL)", "secure_delete(ON)", "wal_autocheckpoint(0)"`,
+		new:  `"journal_mode(WAL)", "synchronous(OFF)", "secure_delete(ON)", "wal_autocheckpoint(0)"`,
+	}},
+	// Operations are answered, and so announced, when they have run and not when they are
+	// committed.
+	"publish-before-commit": {
+		{
+			file: "internal/sqlitestore/writer.go",
+			old:  "\t_, err := w.conn.exec(\"COMMIT\")\n",
+			new:  "\tfor _, o := range batch {\n\t\tclose(o.done)\n\t}\n\t_, err := w.conn.exec(\"COMMIT\")\n",
+		},
+		{
+			file: "internal/sqlitestore/writer.go",
+			old:  "\t\t\tclose(o.done)\n\t\t\tbatch[i] = nil\n",
+			new:  "\t\t\tselect {\n\t\t\tcase <-o.done:\n\t\t\tdefault:\n\t\t\t\tclose(o.done)\n\t\t\t}\n\t\t\tbatch[i] = nil\n",
+		},
+	},
+	// The client's name for an attempt is ignored.
+	"no-dedup": {{
+		file: "internal/message/service.go",
+		old:  "ClientID: in.TempID, RepeatWindow: repeatWindow,",
+		new:  "RepeatWindow: 0,",
+	}},
+}
+
+func plantNames() []string { return slices.Sorted(maps.Keys(plants)) }
+
+// overlay writes the changed files of a plant into dir, and the file that tells the go
+// command to build with them; it returns the latter's path.
+func overlay(root, dir, name string) (string, error) {
+	p, ok := plants[name]
+	if !ok {
+		return "", fmt.Errorf("no plant is called %q; there are %s", name, strings.Join(plantNames(), ", "))
+	}
+	return p.overlay(root, dir, name)
+}
+
+func (p plant) overlay(root, dir, name string) (string, error) {
+	changed, err := p.changed(root)
+	if err != nil {
+		return "", fmt.Errorf("plant %s: %w", name, err)
+	}
+	replace := map[string]string{}
+	for file, text := range changed {
+		to := filepath.Join(dir, strings.ReplaceAll(file, "/", "_"))
+		if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
+			return "", fmt.Errorf("plant %s: %w", name, err)
+		}
+		replace[filepath.Join(root, file)] = to
+	}
+	b, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", fmt.Errorf("plant %s: %w", name, err)
+	}
+	path := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		return "", fmt.Errorf("plant %s: %w", name, err)
+	}
+	return path, nil
+}
+
+// changed returns the changed files by their names.
+func (p plant) changed(root string) (map[string]string, error) {
+	changed := map[string]string{}
+	for _, e := range p {
+		text, seen := changed[e.file]
+		if !seen {
+			b, err := os.ReadFile(filepath.Join(root, e.file))
+			if err != nil {
+				return nil, err
+			}
+			text = string(b)
+		}
+		if n := strings.Count(text, e.old); n != 1 {
+			return nil, fmt.Errorf("%s has the text to change %d times, not once; the code has moved on, and so must the plant:\n%s", e.file, n, e.old)
+		}
+		changed[e.file] = strings.Replace(text, e.old, e.new, 1)
+	}
+	return changed, nil
+}
