@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"pryde/internal/testkit"
+)
+
+func TestOneAndFlatMeasureTheRealBinary(t *testing.T) {
+	binary, err := testkit.Build{}.Into(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	temporary, out := t.TempDir(), filepath.Join(t.TempDir(), "new", "bench.json")
+	var stdout, stderr bytes.Buffer
+
+	code := run(t.Context(), []string{
+		"-binary", binary, "-out", out, "-dir", temporary, "-only", "one,flat",
+		"-one", "50", "-flat", "1s", "-flat-senders", "4",
+	}, &stdout, &stderr)
+
+	if code != 0 {
+		t.Fatalf("exit code %d:\n%s%s", code, &stdout, &stderr)
+	}
+	values := written(t, out)
+	for _, name := range []string{"one ack p50", "one ack p99", "one message:new p50", "flat acked, window 1", "flat acked, window 8"} {
+		if !(values[name] > 0) {
+			t.Errorf("%s is %v, want more than 0", name, values[name])
+		}
+	}
+	if values["one ack p50"] > values["one ack p99"] {
+		t.Errorf("p50 %v is above p99 %v", values["one ack p50"], values["one ack p99"])
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("%v is left of the temporary data (%v)", left, err)
+	}
+}
+
+// written reads the values of a report, by scenario and name.
+func written(t *testing.T, path string) map[string]float64 {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r report
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for _, f := range r.Figures {
+		if f.Value != nil {
+			values[f.Scenario+" "+f.Name] = *f.Value
+		}
+	}
+	return values
+}
+
+func TestUnknownScenariosAreRefused(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+
+	code := run(t.Context(), []string{"-only", "one,two"}, &stdout, &stderr)
+
+	if code != 2 || !strings.Contains(stderr.String(), `"two"`) {
+		t.Errorf("exit code %d and %q, want 2 and the wrong name", code, &stderr)
+	}
+}
+
+func TestAGoalIsMetUpToItsBound(t *testing.T) {
+	for _, c := range []struct {
+		figure figure
+		want   bool
+	}{
+		{millis("", 2*time.Millisecond, 1).atMost(2), true},
+		{millis("", 2001*time.Microsecond, 1).atMost(2), false},
+		{measured("", 2000, "", 1).atLeast(2000), true},
+		{measured("", 1999, "", 1).atLeast(2000), false},
+		{missing("", "ms", "").atMost(2), false},
+	} {
+		if got := *c.figure.Met; got != c.want {
+			t.Errorf("%v with goal %s is met: %v, want %v", c.figure.Value, c.figure.Goal, got, c.want)
+		}
+	}
+}
+
+func TestAScheduleKeepsItsRateAndIsNotEven(t *testing.T) {
+	s := schedule{rate: 500, rng: rand.New(rand.NewPCG(seed, 0))}
+	const n = 20_000
+	var sum, short time.Duration
+	for range n {
+		g := s.gap()
+		sum += g
+		if g < time.Millisecond/2 {
+			short++
+		}
+	}
+
+	if mean := sum / n; mean < 1900*time.Microsecond || mean > 2100*time.Microsecond {
+		t.Errorf("the mean gap is %v, want about 2ms", mean)
+	}
+	// Of exponential gaps with a mean of 2 ms, 22% are below half a millisecond.
+	if short < n/5 || short > n/4 {
+		t.Errorf("%d of %d gaps are short, want about 22%%", short, n)
+	}
+}
+
+func TestCompareShowsMediansAndTheirRatioAndSumsWhatWentWrong(t *testing.T) {
+	rounds := func(values ...float64) (out [][]trial) {
+		for i, v := range values {
+			out = append(out, []trial{{name: "speed", value: v}, {name: "lost", value: float64(i), summed: true}})
+		}
+		return out
+	}
+
+	figures := compare(map[string][][]trial{engines[0].label: rounds(10, 90, 30), engines[1].label: rounds(5, 15, 100)})
+
+	var got []float64
+	for _, f := range figures {
+		got = append(got, *f.Value)
+	}
+	if want := []float64{30, 15, 2, 3, 3}; !slices.Equal(got, want) {
+		t.Errorf("figures %v, want %v", got, want)
+	}
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"pryde/bench/sample"
+	"pryde/internal/id"
+	"pryde/internal/testkit"
+)
+
+// seed makes the gaps between messages the same in every run.
+const seed = 7
+
+// open is people who write when they please, however long the server takes: the times at
+// which messages leave are drawn beforehand (a Poisson process), and each message is late
+// from then on. So a stall counts for every message that was due in it.
+func (b *bench) open(ctx context.Context) (_ []figure, err error) {
+	w, err := b.newWorld(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	people, err := w.people(ctx, b.openSenders)
+	if err != nil {
+		return nil, err
+	}
+	conns, err := w.dialAll(ctx, people)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(conns)
+	if err := greet(ctx, conns, people); err != nil {
+		return nil, err
+	}
+	watch := watchFile(w.dir, "pryde.db")
+	took, late, err := b.arrivals(ctx, conns, people)
+	checkpoints := watch.stop()
+	if err != nil {
+		return nil, err
+	}
+	n := took.Len()
+	return []figure{
+		millis("ack p50", took.Quantile(0.5), n).atMost(4),
+		millis("ack p99", took.Quantile(0.99), n).atMost(25).noted("checkpoints seen in %d of %d looks", checkpoints, watch.looks),
+		millis("ack p99.9", took.Quantile(0.999), n),
+		millis("ack max", took.Max(), n),
+		millis("sent late p99", late.Quantile(0.99), n).noted("the client's own part of the times above"),
+		measured("rate", float64(n)/b.openFor.Seconds(), "messages/s", n),
+	}, nil
+}
+
+// greet sends one message from each person to the next, so that what is made once per
+// conversation does not count.
+func greet(ctx context.Context, conns []*testkit.Conn, people []person) error {
+	for i, c := range conns {
+		p, err := ask(c, next(people, i), name("hello", i))
+		if err == nil {
+			_, err = acked(ctx, p)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// next is whom the i-th person writes to.
+func next(people []person, i int) id.User { return people[(i+1)%len(people)].id }
+
+func (b *bench) arrivals(ctx context.Context, conns []*testkit.Conn, people []person) (took, late *sample.Set, err error) {
+	var mu sync.Mutex
+	took, late = &sample.Set{}, &sample.Set{}
+	start := time.Now().Add(100 * time.Millisecond)
+	g, ctx := errgroup.WithContext(ctx)
+	for i, c := range conns {
+		g.Go(func() error {
+			s := schedule{rate: b.openRate / float64(len(conns)), rng: rand.New(rand.NewPCG(seed, uint64(i)))}
+			mine, mineLate, err := s.run(ctx, c, next(people, i), start, b.openFor)
+			mu.Lock()
+			defer mu.Unlock()
+			took.Join(mine)
+			late.Join(mineLate)
+			return err
+		})
+	}
+	return took, late, g.Wait()
+}
+
+// A schedule draws when one person writes.
+type schedule struct {
+	rate float64 // messages a second
+	rng  *rand.Rand
+}
+
+// A due message was sent and waits for its acknowledgement.
+type due struct {
+	at      time.Time // when it should have left
+	pending *testkit.Pending
+}
+
+// run sends messages for so long and waits for their acknowledgements. took is from when a
+// message was due, late how much later it left.
+func (s schedule) run(ctx context.Context, c *testkit.Conn, to id.User, start time.Time, span time.Duration) (took, late *sample.Set, err error) {
+	took, late = &sample.Set{}, &sample.Set{}
+	var sent []due
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for at := start.Add(s.gap()); at.Before(start.Add(span)); at = at.Add(s.gap()) {
+		timer.Reset(time.Until(at))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return took, late, context.Cause(ctx)
+		}
+		late.Add(time.Since(at))
+		p, err := ask(c, to, name("open", len(sent)))
+		if err != nil {
+			return took, late, err
+		}
+		sent = append(sent, due{at, p})
+	}
+	for _, d := range sent {
+		if _, err := acked(ctx, d.pending); err != nil {
+			return took, late, fmt.Errorf("of %d messages: %w", len(sent), err)
+		}
+		took.Add(d.pending.At().Sub(d.at))
+	}
+	return took, late, nil
+}
+
+func (s schedule) gap() time.Duration {
+	return time.Duration(s.rng.ExpFloat64() / s.rate * float64(time.Second))
+}
