@@ -139,6 +139,7 @@ func (s *server) wire(ctx context.Context) (*httpapi.API, error) {
 const (
 	headerTimeout = 10 * time.Second
 	readTimeout   = time.Minute
+	writeTimeout  = time.Minute
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10 // bytes
 )
@@ -146,8 +147,8 @@ const (
 // serve listens until ctx ends, then drains.
 func (s *server) serve(ctx context.Context, api *httpapi.API, listening func(net.Addr)) error {
 	s.http = &http.Server{
-		Handler: s.mux(api), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		Handler: s.mux(api), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(s.config.Host, strconv.Itoa(s.config.Port)))

@@ -99,6 +99,9 @@ func TestBadRequestsGetAClearError(t *testing.T) {
 		{"DELETE", "/api/messages/" + unknown, ``, 404},
 		{"GET", "/api/nothing", ``, 404},
 		{"PATCH", "/api/messages", `{}`, 404},
+		{"GET", "/api//messages/list", ``, 404},
+		{"GET", "//api/messages/list", ``, 404},
+		{"GET", "/api/messages/list//", ``, 404},
 		{"GET", "/API/Messages/List/", ``, 200},
 	}
 	for _, bad := range operators {

@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"net/url"
 	"reflect"
@@ -64,7 +65,15 @@ func LoadConfig(vars map[string]string) (Config, error) {
 		},
 	})
 	errs := byVariable(err)
-	errs = append(errs, c.check()...)
+	for _, e := range c.check() {
+		name, _, _ := strings.Cut(e.Error(), ":")
+		if !slices.ContainsFunc(errs, func(known error) bool { return strings.HasPrefix(known.Error(), name+":") }) {
+			errs = append(errs, e) // what could not be read is not checked as well
+		}
+	}
+	if vars["MESSAGE_ENCRYPTION_KEY"] != "" && c.MessageKey.IsZero() && len(byVariable(err)) == 0 {
+		errs = append(errs, errors.New("MESSAGE_ENCRYPTION_KEY: must not be all zeros"))
+	}
 	if c.Host == "" && c.Env != Production {
 		c.Host = "127.0.0.1"
 	}
@@ -110,7 +119,7 @@ func (c Config) check() []error {
 	expect(c.DataDir != "", "DATA_DIR", "must not be empty")
 	expect(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "LOG_LEVEL", "want debug, info, warn or error")
 	expect(c.MaxConnections > 0, "SOCKET_MAX_CONNECTIONS_PER_USER", "want at least 1")
-	expect(c.RateLimitFactor > 0, "RATE_LIMIT_FACTOR", "want more than 0")
+	expect(c.RateLimitFactor > 0 && !math.IsInf(c.RateLimitFactor, 0), "RATE_LIMIT_FACTOR", "want a number above 0")
 	expect(c.JWTSecret == "" || len(c.JWTSecret) >= minSecret, "JWT_SECRET", "want at least 32 characters")
 	expect(c.JWTRefreshSecret == "" || len(c.JWTRefreshSecret) >= minSecret, "JWT_REFRESH_SECRET", "want at least 32 characters")
 	expect(c.JWTSecret == "" || c.JWTSecret != c.JWTRefreshSecret, "JWT_REFRESH_SECRET", "must differ from JWT_SECRET")
@@ -119,7 +128,7 @@ func (c Config) check() []error {
 	}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
 		if d, ok := reflect.ValueOf(c).FieldByIndex(f.Index).Interface().(time.Duration); ok {
-			expect(d > 0, f.Tag.Get("env"), "want more than 0")
+			expect(d >= shortest(f.Tag.Get("env")), f.Tag.Get("env"), "is too short")
 		}
 	}
 	if c.Env == Production {
@@ -128,6 +137,14 @@ func (c Config) check() []error {
 		expect(!c.MessageKey.IsZero(), "MESSAGE_ENCRYPTION_KEY", "is missing; make one with: openssl rand -hex 32")
 	}
 	return errs
+}
+
+// shortest is the least value of a duration.
+func shortest(name string) time.Duration {
+	if strings.HasSuffix(name, "_EXPIRY") {
+		return time.Second
+	}
+	return time.Millisecond
 }
 
 // minSecret is the least length of a secret, in bytes.

@@ -42,9 +42,9 @@ func TestConfigReadsDurations(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"500ms": 500 * time.Millisecond, "10s": 10 * time.Second, "15m": 15 * time.Minute, "30d": 30 * 24 * time.Hour,
 	} {
-		c, err := app.LoadConfig(map[string]string{"ACCESS_TOKEN_EXPIRY": text})
-		if err != nil || c.AccessExpiry != want {
-			t.Errorf("%s: got %v, %v", text, c.AccessExpiry, err)
+		c, err := app.LoadConfig(map[string]string{"AUTH_TIMEOUT": text})
+		if err != nil || c.AuthTimeout != want {
+			t.Errorf("%s: got %v, %v", text, c.AuthTimeout, err)
 		}
 	}
 }

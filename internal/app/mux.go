@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"pryde/internal/httpapi"
@@ -12,14 +13,25 @@ import (
 
 // mux puts the doors behind one port.
 func (s *server) mux(api *httpapi.API) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/socket.io/", s.gate.Server())
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { s.showMetrics(w, r, api) })
-	mux.HandleFunc("GET /{$}", welcome)
-	mux.Handle("/", api)
-	return mux
+	// No ServeMux: it redirects what it takes for an untidy path, and clients of an API do not
+	// expect that.
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		get := r.Method == http.MethodGet
+		switch path := r.URL.Path; {
+		case path == "/socket.io" || strings.HasPrefix(path, "/socket.io/"):
+			s.gate.Server().ServeHTTP(w, r)
+		case get && path == "/livez":
+			_, _ = io.WriteString(w, "ok\n")
+		case get && path == "/readyz":
+			s.readyz(w, r)
+		case get && path == "/metrics":
+			s.showMetrics(w, r, api)
+		case get && path == "/":
+			welcome(w, r)
+		default:
+			api.ServeHTTP(w, r)
+		}
+	})
 }
 
 // readyTimeout bounds the question to the store.

@@ -22,7 +22,9 @@ func originCheck(c Config) func(*http.Request) bool {
 		if err != nil || len(origins) > 1 || u.Host == "" {
 			return false
 		}
-		if strings.EqualFold(u.Host, r.Host) || slices.Contains(allowed, strings.ToLower(origins[0])) {
+		// Over plain http somebody on the way could serve a page under the name of the server.
+		own := strings.EqualFold(u.Host, r.Host) && (u.Scheme == "https" || c.Env == Development || local(u.Hostname()))
+		if own || slices.Contains(allowed, strings.ToLower(origins[0])) {
 			return true
 		}
 		return c.Env == Development && local(u.Hostname())

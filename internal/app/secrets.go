@@ -81,8 +81,13 @@ func makeSecrets(dir, file string) (kept, error) {
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return kept{}, err
 	}
-	if err := os.Rename(f.Name(), file); err != nil {
-		return kept{}, err
+	switch err := os.Link(f.Name(), file); {
+	case errors.Is(err, fs.ErrExist):
+		return keptSecrets(dir) // another start was faster
+	case err != nil:
+		if err := os.Rename(f.Name(), file); err != nil { // a file system without links
+			return kept{}, err
+		}
 	}
 	return k, syncDir(dir)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"pryde/internal/auth"
+	"pryde/internal/limit"
 	"pryde/internal/wire"
 )
 
@@ -13,19 +14,21 @@ type Accounts interface {
 	LogIn(ctx context.Context, in wire.LogIn, from auth.Device) (auth.Entered[wire.LoggedIn], error)
 	Refresh(ctx context.Context, token string, from auth.Device) (auth.Entered[wire.Refreshed], error)
 	LogOut(ctx context.Context, who auth.Identity) (wire.LoggedOut, error)
+	// RefreshSession returns the session that a refresh token names, or "".
+	RefreshSession(token string) string
 	Me(ctx context.Context, who auth.Identity) (wire.User, error)
 }
 
 // BindAccounts binds the routes of accounts and sessions.
 func BindAccounts(a *API, ops Accounts) {
 	Bind(a, wire.PostSignUp, func(ctx context.Context, c Call, in wire.SignUp) (Answer, error) {
-		if err := a.allow("signup", a.Address(c.http)); err != nil {
+		if err := a.allow("signup", limit.AddressKey(a.Address(c.http))); err != nil {
 			return Answer{}, err
 		}
 		return entered(ops.SignUp(ctx, in, a.device(c)))
 	})
 	Bind(a, wire.PostLogIn, func(ctx context.Context, c Call, in wire.LogIn) (Answer, error) {
-		if err := a.allow("login", a.Address(c.http)); err != nil {
+		if err := a.allow("login", limit.AddressKey(a.Address(c.http))); err != nil {
 			return Answer{}, err
 		}
 		return entered(ops.LogIn(ctx, in, a.device(c)))
@@ -34,6 +37,11 @@ func BindAccounts(a *API, ops Accounts) {
 		token := ""
 		if cookie, err := c.http.Cookie(cookieName); err == nil {
 			token = cookie.Value
+		}
+		if session := ops.RefreshSession(token); session != "" {
+			if err := a.allow("refresh", session); err != nil {
+				return Answer{}, err
+			}
 		}
 		return entered(ops.Refresh(ctx, token, a.device(c)))
 	})
@@ -55,5 +63,5 @@ func entered[T any](e auth.Entered[T], err error) (Answer, error) {
 }
 
 func (a *API) device(c Call) auth.Device {
-	return auth.Device{UserAgent: clip(c.http.UserAgent(), 500), Address: a.Address(c.http)}
+	return auth.Device{UserAgent: clip(c.http.UserAgent(), 500), Address: a.Address(c.http).String()}
 }

@@ -15,6 +15,7 @@ import (
 
 	"pryde/internal/auth"
 	"pryde/internal/fault"
+	"pryde/internal/limit"
 	"pryde/internal/metric"
 	"pryde/internal/order"
 	"pryde/internal/wire"
@@ -99,7 +100,6 @@ func clip(s string, bytes int) string {
 type Call struct {
 	Who  auth.Identity // zero on a public route
 	http *http.Request
-	w    http.ResponseWriter
 }
 
 // An Answer is what a binding returns: the body, and what else the response carries.
@@ -141,7 +141,7 @@ func answer[In any](a *API, spec *wire.RouteSpec, w http.ResponseWriter, r *http
 
 	ctx, turn := a.o.Line.Begin(ctx)
 	defer turn.End(nil)
-	out, err := fn(ctx, Call{Who: who, http: r, w: w}, in)
+	out, err := fn(ctx, Call{Who: who, http: r}, in)
 	if err != nil {
 		return err
 	}
@@ -176,8 +176,11 @@ func (a *API) respond(turn *order.Turn, spec *wire.RouteSpec, w http.ResponseWri
 
 // admit says who is asking, as the route wants it.
 func (a *API) admit(ctx context.Context, spec *wire.RouteSpec, r *http.Request) (auth.Identity, error) {
-	if err := a.allow("global", a.Address(r)); err != nil {
-		return auth.Identity{}, err
+	// A refresh has a budget of its own: refusing it logs a page's person out.
+	if spec.Access != wire.Cookie {
+		if err := a.allow("global", limit.AddressKey(a.Address(r))); err != nil {
+			return auth.Identity{}, err
+		}
 	}
 	switch spec.Access {
 	case wire.Public:

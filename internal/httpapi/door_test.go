@@ -78,7 +78,7 @@ func TestTheAddressIsBelievedFromTrustedProxiesOnly(t *testing.T) {
 		r := httptest.NewRequest("GET", "/api/health", nil)
 		r.RemoteAddr = tt.peer
 		r.Header["X-Forwarded-For"] = tt.forwarded
-		if got := d.Address(r); got != tt.want {
+		if got := d.Address(r).String(); got != tt.want {
 			t.Errorf("peer %s, forwarded %q: got %s, want %s", tt.peer, tt.forwarded, got, tt.want)
 		}
 	}

@@ -134,10 +134,10 @@ func plainQuery(r *http.Request) error {
 
 // Address returns the IP address of the client: the peer's, or, where the peer is a trusted
 // proxy, the last address in X-Forwarded-For that is none.
-func (a *API) Address(r *http.Request) string {
+func (a *API) Address(r *http.Request) netip.Addr {
 	at := peer(r)
 	if !a.trusted(at) {
-		return at.String()
+		return at
 	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0; i-- {
@@ -149,7 +149,7 @@ func (a *API) Address(r *http.Request) string {
 			break
 		}
 	}
-	return at.String()
+	return at
 }
 
 func (a *API) trusted(at netip.Addr) bool {

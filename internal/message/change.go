@@ -34,7 +34,7 @@ func (s *Service) Edit(ctx context.Context, who auth.Identity, of id.Message, in
 		return wire.Outcome[wire.Message]{}, errNotYours
 	}
 
-	err = s.inLane(context.WithoutCancel(ctx), m.Conversation(), func(ctx context.Context) (err error) {
+	err = s.inLane(ctx, m.Conversation(), func(ctx context.Context) (err error) {
 		m, err = s.store.Edit(ctx, of, text, s.now())
 		return err
 	})
@@ -60,7 +60,7 @@ func (s *Service) Delete(ctx context.Context, who auth.Identity, of id.Message, 
 	}
 
 	changed := false
-	err = s.inLane(context.WithoutCancel(ctx), m.Conversation(), func(ctx context.Context) (err error) {
+	err = s.inLane(ctx, m.Conversation(), func(ctx context.Context) (err error) {
 		if forAll {
 			m, changed, err = s.store.DeleteForAll(ctx, of, s.now())
 		} else {
@@ -103,10 +103,11 @@ func (s *Service) MarkRead(ctx context.Context, who auth.Identity, of id.Message
 	}
 
 	changed := false
-	err = s.inLane(context.WithoutCancel(ctx), m.Conversation(), func(ctx context.Context) (err error) {
+	err = s.inLane(ctx, m.Conversation(), func(ctx context.Context) (err error) {
 		m, changed, err = s.store.MarkRead(ctx, who.User, of)
 		return err
 	})
+	s.recent.Forget(of.String())
 	if err != nil {
 		return wire.Outcome[wire.Message]{}, fmt.Errorf("mark read: %w", err)
 	}

@@ -97,7 +97,7 @@ type Changes struct {
 	New     []Message // stored since, in their newest state; those deleted since are in Deleted only
 	Changed []Message // stored before, changed since
 	Deleted []Gone    // deleted since, for all or by the person for themselves
-	Rows    []Row     // conversations that changed since, newest first, at most 100
+	Rows    []Row     // conversations that changed since, by their change; where there is too much, the 100 with the newest messages
 }
 
 // Gone names a deleted message.
@@ -150,6 +150,7 @@ type Store interface {
 	// counts what is unread after it. It returns the message with Changed set to the commit and
 	// reports whether anything changed.
 	MarkRead(ctx context.Context, u id.User, m id.Message) (Message, bool, error)
-	// Since returns what changed for a person after a number; more than limit rows is TooMany.
+	// Since returns what changed for a person after a number. More than limit messages, and more
+	// than limit (at least 100) conversations, are TooMany.
 	Since(ctx context.Context, u id.User, after order.Seq, limit int) (Changes, error)
 }

@@ -26,6 +26,10 @@ const (
 )
 
 const (
+	// maxRaw is the longest text that is looked at before it is cleaned, in bytes.
+	maxRaw = 64 << 10
+	// saveTimeout bounds how long a change waits for its place among the writes.
+	saveTimeout = 10 * time.Second
 	// repeatWindow is how long an unnamed message with the same content counts as a retry of
 	// the first.
 	repeatWindow = 5 * time.Second
@@ -111,7 +115,7 @@ func (s *Service) Send(ctx context.Context, who auth.Identity, in wire.NewMessag
 	if err != nil {
 		return wire.Outcome[wire.Delivery]{}, fmt.Errorf("send message: %w", err)
 	}
-	if again && m.DeletedAt.IsZero() && m.Fingerprint != d.Fingerprint {
+	if again && (m.Recipient != d.Recipient || m.DeletedAt.IsZero() && m.Fingerprint != d.Fingerprint) {
 		return wire.Outcome[wire.Delivery]{}, ErrConflict
 	}
 	return announced(m, again, in.TempID, project(m, known)), nil
@@ -167,6 +171,9 @@ func (s *Service) draft(from id.User, in wire.NewMessage) (Draft, error) {
 
 // content cleans a text and checks its length.
 func content(text string) (string, error) {
+	if len(text) > maxRaw {
+		return "", ErrTooLong
+	}
 	text = plaintext.Clean(text)
 	if utf8.RuneCountInString(text) > MaxContent {
 		return "", ErrTooLong
@@ -176,8 +183,6 @@ func content(text string) (string, error) {
 
 // append stores a draft once per attempt. Concurrent retries wait for the first.
 func (s *Service) append(ctx context.Context, d Draft) (m Message, again bool, err error) {
-	// The first caller's leaving must not fail those who wait for it.
-	ctx = context.WithoutCancel(ctx)
 	store := func() (Message, error) {
 		err := s.inLane(ctx, Between(d.Sender, d.Recipient), func(ctx context.Context) (err error) {
 			m, again, err = s.store.Append(ctx, d)
@@ -189,13 +194,16 @@ func (s *Service) append(ctx context.Context, d Draft) (m Message, again bool, e
 		m, err = store()
 		return m, again, err
 	}
-	m, waited, err := s.recent.Do(ctx, d.ID.String(), store)
+	m, waited, err := s.recent.Do(context.WithoutCancel(ctx), d.ID.String(), store)
 	return m, again || waited, err
 }
 
 // inLane runs fn when the operations that came before it in the same conversation have their
-// place among the writes.
+// place among the writes. The caller's leaving does not end it: others may wait for the
+// same change, and what is queued may be stored.
 func (s *Service) inLane(ctx context.Context, c Conversation, fn func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTimeout)
+	defer cancel()
 	err := s.lanes.Do(ctx, string(append(c.Low[:], c.High[:]...)), func(ctx context.Context, advance func()) error {
 		return fn(order.OnQueued(ctx, advance))
 	})

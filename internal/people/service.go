@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 
 	"pryde/internal/auth"
 	"pryde/internal/dedup"
 	"pryde/internal/fault"
 	"pryde/internal/id"
+	"pryde/internal/limit"
 	"pryde/internal/wire"
 )
 
@@ -167,7 +169,7 @@ func (s *Service) prove(ctx context.Context, name, password, address string) (Ac
 	if !exists && !errors.Is(err, ErrNoAccount) {
 		return Account{}, away("log in", err)
 	}
-	l := login{account: name, address: address}
+	l := login{account: name, address: network(address)}
 	if exists {
 		l.account = a.ID.String() // the address and the username of an account count together
 	}
@@ -191,6 +193,18 @@ func (s *Service) prove(ctx context.Context, name, password, address string) (Ac
 	}
 	return a, nil
 }
+
+// network returns what counts as one address: an IPv6 network of 64 bits is one household.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	return limit.AddressKey(a)
+}
+
+// RefreshSession returns the session that a refresh token names, or "" where it is none.
+func (s *Service) RefreshSession(token string) string { return s.sessions.SessionOf(token) }
 
 func (s *Service) reactivate(ctx context.Context, u id.User) error {
 	// Also when it fails: the change may be stored all the same.
@@ -222,6 +236,9 @@ func (s *Service) Refresh(ctx context.Context, token string, _ auth.Device) (aut
 
 func (s *Service) refresh(ctx context.Context, token string) (auth.Entered[wire.Refreshed], error) {
 	tokens, n, err := s.sessions.Refresh(ctx, token)
+	if errors.Is(err, auth.ErrRefreshReused) {
+		s.ender.EndSession(n.ID, "Session logged out from another device", false)
+	}
 	if err != nil {
 		return auth.Entered[wire.Refreshed]{}, err
 	}

@@ -22,6 +22,9 @@ const (
 	tick = time.Second
 	// maxListed is how many people online_users names.
 	maxListed = 1_000
+	// maxChanges is how many people are announced one by one; of more the list is sent, since
+	// two events each would fill the queue of a slow socket.
+	maxChanges = 100
 )
 
 // Service keeps the sets of sockets. Its methods are safe for concurrent use and do not block.
@@ -111,12 +114,7 @@ func (s *Service) announce() {
 		s.mu.Unlock()
 		return
 	}
-	var out []wire.Outgoing
-	for u, was := range s.dirty {
-		if _, is := s.people[u]; is != was {
-			out = append(out, told(u, is)...)
-		}
-	}
+	out := s.changes()
 	clear(s.dirty)
 	s.timer = nil
 	if len(s.people) != s.online {
@@ -125,6 +123,21 @@ func (s *Service) announce() {
 	}
 	s.mu.Unlock()
 	s.publish.Publish(out...)
+}
+
+// changes tells who came and went, or, where that would be a flood, who is there. The caller
+// holds s.mu.
+func (s *Service) changes() []wire.Outgoing {
+	if len(s.dirty) > maxChanges {
+		return []wire.Outgoing{wire.OnlineUsers.To(wire.Lounge, s.listed())}
+	}
+	var out []wire.Outgoing
+	for u, was := range s.dirty {
+		if _, is := s.people[u]; is != was {
+			out = append(out, told(u, is)...)
+		}
+	}
+	return out
 }
 
 // told returns both families of events about one person.

@@ -142,11 +142,16 @@ func (h *handler) Event(ctx context.Context, s *socketio.Socket, e *socketio.Eve
 		g.refuse(ctx, op, s, e, payload, err)
 		return
 	}
+	published := make(chan struct{})
 	turn.End(func() {
+		defer close(published)
 		g.Publish(out.before...)
 		g.reply(op, s, e, out.reply)
 		g.Publish(out.after...)
 	})
+	// The handler ends with its reply on the way, so that a stop which waits for handlers
+	// loses none, and so that no socket runs ahead of the line.
+	<-published
 }
 
 func (g *Gateway) answer(ctx context.Context, op operation, who auth.Identity, payload []byte, size int) (outcome, error) {

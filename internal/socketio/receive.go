@@ -9,6 +9,10 @@ import (
 	"github.com/coder/websocket"
 )
 
+// maxUnadmitted is the largest packet of a client that is nobody yet, in bytes: a CONNECT with
+// its token.
+const maxUnadmitted = 32 << 10
+
 // The Engine.IO packets beside messages.
 const (
 	openType    = byte('0')
@@ -167,6 +171,7 @@ func (c *conn) join(h Handshake, data any) {
 		return
 	}
 	c.admitting, c.idle, c.socket = false, false, s
+	c.ws.SetReadLimit(int64(c.server.config.MaxPayload))
 	c.gate.Stop()
 	c.out.force(AppendPacket([]byte{messageType}, Packet{Type: PacketConnect, Payload: []byte(`{"sid":"` + id + `"}`)}))
 	c.server.pend(-1)

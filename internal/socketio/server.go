@@ -193,7 +193,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*conn, []byte, 
 	if err != nil {
 		return nil, nil, err
 	}
-	ws.SetReadLimit(int64(s.config.MaxPayload))
+	ws.SetReadLimit(int64(min(s.config.MaxPayload, maxUnadmitted)))
 	return newConn(s, ws, below.conn, Handshake{Header: r.Header, URL: r.URL, RemoteAddr: r.RemoteAddr}), open, nil
 }
 

@@ -101,8 +101,8 @@ func (s *Store) MarkRead(ctx context.Context, u id.User, m id.Message) (message.
 		key, seq, peer := conversationKey(c), int64(r.message.Seq), r.message.Sender
 		r.message.Read = true
 		r.message.Changed = t.next()
-		if _, err := t.exec(`UPDATE threads SET read_seq = ?, unread = (SELECT count(*) FROM messages m
-				WHERE m.conversation = ? AND m.seq > ? AND m.sender = ? AND m.deleted_at IS NULL AND `+visible+`)
+		if _, err := t.exec(`UPDATE threads SET read_seq = ?, unread = unread - (SELECT count(*) FROM messages m
+				WHERE m.conversation = ? AND m.seq > threads.read_seq AND m.seq <= ? AND m.sender = ? AND m.deleted_at IS NULL AND `+visible+`)
 			WHERE user = ? AND conversation = ?`, seq, key, seq, peer[:], u[:], u[:], key); err != nil {
 			return false, err
 		}

@@ -12,8 +12,8 @@ import (
 	"pryde/internal/order"
 )
 
-// maxChangedRows is how many conversations Since lists at most.
-const maxChangedRows = 100
+// maxReloadRows is how many conversations Since lists where there is too much to tell.
+const maxReloadRows = 100
 
 // Since implements message.Store. Everything is read from one state of the database.
 func (s *Store) Since(ctx context.Context, u id.User, after order.Seq, limit int) (message.Changes, error) {
@@ -30,7 +30,11 @@ func (s *Store) Since(ctx context.Context, u id.User, after order.Seq, limit int
 }
 
 func (s *Store) openView(ctx context.Context, v *view) (message.Changes, error) {
-	changes := message.Changes{Seq: v.seq, TooMany: v.count() > v.limit}
+	changes := message.Changes{Seq: v.seq, TooMany: v.count() > v.limit || len(v.rows) > v.rowLimit()}
+	if changes.TooMany {
+		v.rows = v.rows[:min(len(v.rows), maxReloadRows)]
+	}
+	slices.SortFunc(v.rows, func(a, b rowRecord) int { return cmp.Compare(a.row.Changed, b.row.Changed) })
 	var err error
 	if changes.Rows, err = s.openRows(ctx, v.rows); err != nil || changes.TooMany {
 		return changes, err
@@ -59,6 +63,9 @@ type view struct {
 	gone    []message.Gone
 }
 
+// rowLimit is how many conversations are told; one more is looked for.
+func (v *view) rowLimit() int { return max(v.limit, maxReloadRows) }
+
 func (v *view) count() int { return len(v.stored) + len(v.changed) + len(v.gone) }
 
 // left is how many more messages decide whether there are too many.
@@ -79,7 +86,7 @@ func (v *view) read(c *conn) error {
 	if err := c.query(func(row []driver.Value) bool {
 		v.rows = append(v.rows, readRow(row))
 		return true
-	}, changedRows, v.user[:], v.after, int64(maxChangedRows)); err != nil {
+	}, changedRows, v.user[:], v.after, int64(v.rowLimit()+1)); err != nil {
 		return err
 	}
 	spans, err := v.spans(c)

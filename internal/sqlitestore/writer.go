@@ -98,10 +98,14 @@ func (w *writer) do(ctx context.Context, what string, run func(*tx) error) error
 	if !w.wait(o) {
 		return fmt.Errorf("%s: %w", what, errClosed)
 	}
-	if o.err != nil {
-		return fmt.Errorf("%s: %w", what, unavailable(o.err))
+	if o.err == nil {
+		return nil
 	}
-	return nil
+	err := unavailable(o.err)
+	if errors.Is(err, errStore) {
+		w.log.Error("the store cannot write", "operation", what, "err", o.err)
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 func (w *writer) enqueue(ctx context.Context, o *op) error {

@@ -138,6 +138,7 @@ func (o *oracle) listed(u id.User) []message.Row {
 
 func (o *oracle) changes(u id.User, after order.Seq) message.Changes {
 	c := message.Changes{Seq: o.seq, Rows: o.rows(u, after)}
+	slices.SortStableFunc(c.Rows, func(a, b message.Row) int { return cmp.Compare(a.Changed, b.Changed) })
 	for _, e := range o.messages {
 		talk := e.Conversation()
 		if !talk.Has(u) {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"pryde/internal/id"
@@ -127,15 +128,15 @@ func testChangedRows(t *testing.T, d *desk) {
 
 	rows := d.since(alice, 0).Rows
 
-	if len(rows) != 100 {
-		t.Fatalf("%d conversations, want 100", len(rows))
+	if len(rows) != peers {
+		t.Fatalf("%d conversations, want %d", len(rows), peers)
 	}
-	previous := order.Seq(peers + 1)
-	for _, r := range rows {
-		if r.Last.Seq >= previous {
-			t.Errorf("conversation of number %d stands behind %d, want the newest first", r.Last.Seq, previous)
-		}
-		previous = r.Last.Seq
+	if !slices.IsSortedFunc(rows, func(a, b message.Row) int { return int(a.Changed - b.Changed) }) {
+		t.Error("the conversations are not in the order of their change")
+	}
+	c, err := d.store.Since(t.Context(), alice, 0, 102)
+	if err != nil || !c.TooMany || len(c.Rows) != 100 {
+		t.Errorf("103 conversations with limit 102: too many is %v, %d conversations, %v", c.TooMany, len(c.Rows), err)
 	}
 }
 
