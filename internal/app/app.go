@@ -67,7 +67,7 @@ func Run(ctx context.Context, c Config, log *slog.Logger, listening func(addr ne
 
 // open opens what keeps the data.
 func (s *server) open(ctx context.Context) (err error) {
-	if s.keys, err = sqlitestore.OpenKeys(ctx, s.config.DataDir); err != nil {
+	if s.keys, err = sqlitestore.OpenKeys(ctx, s.config.KeysDir); err != nil {
 		return err
 	}
 	ring, err := seal.NewRing(s.config.MessageKey.ID(), map[seal.KeyID]seal.Key{s.config.MessageKey.ID(): s.config.MessageKey})

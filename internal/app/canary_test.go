@@ -43,6 +43,22 @@ func TestNothingThatPeopleWriteLiesOpenOnTheDisk(t *testing.T) {
 	search(t, w.dir, canaries)
 }
 
+// TestTheKeysLieWhereTheyAreTold runs with the keys in a folder of their own: the data folder
+// alone is of no use.
+func TestTheKeysLieWhereTheyAreTold(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "apart")
+	w := start(t, t.TempDir(), map[string]string{"KEYS_DIR": keys})
+	w.signUp()
+	for _, name := range []string{"keys.db", "secrets.json"} {
+		if _, err := os.Stat(filepath.Join(keys, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(w.dir, "keys")); err == nil {
+		t.Error("the data folder has keys too")
+	}
+}
+
 func search(t *testing.T, dir string, canaries []string) {
 	t.Helper()
 	files, found := 0, false

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -24,7 +25,8 @@ type Config struct {
 	Env           Environment   `env:"APP_ENV" envDefault:"development" doc:"development or production. In production every secret must be set, cookies are Secure, and the server listens on every interface."`
 	Host          string        `env:"HOST" doc:"Address to listen on. 127.0.0.1 by default, every interface with APP_ENV=production."`
 	Port          int           `env:"PORT" envDefault:"9000" doc:"Port to listen on, 1 to 65535."`
-	DataDir       string        `env:"DATA_DIR" envDefault:"./data" doc:"Folder of the embedded database, and of the keys in its folder keys."`
+	DataDir       string        `env:"DATA_DIR" envDefault:"./data" doc:"Folder of the embedded database."`
+	KeysDir       string        `env:"KEYS_DIR" doc:"Folder of the wrapped keys, and of the secrets made in development: on a disk that lasts, and in no backup of the data, so that erasing a person's key erases what they wrote. The folder keys below DATA_DIR by default."`
 	LogLevel      string        `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	CORSOrigins   Origins       `env:"CORS_ORIGINS" doc:"Origins whose pages may use the server, by comma, such as https://app.example.com. The server's own is always one; in development every port of localhost is too."`
 	FrontendURL   Origins       `env:"FRONTEND_URL" doc:"A further allowed origin, under its former name."`
@@ -73,6 +75,9 @@ func LoadConfig(vars map[string]string) (Config, error) {
 	}
 	if vars["MESSAGE_ENCRYPTION_KEY"] != "" && c.MessageKey.IsZero() && len(byVariable(err)) == 0 {
 		errs = append(errs, errors.New("MESSAGE_ENCRYPTION_KEY: must not be all zeros"))
+	}
+	if c.KeysDir == "" {
+		c.KeysDir = filepath.Join(c.DataDir, "keys")
 	}
 	if c.Host == "" && c.Env != Production {
 		c.Host = "127.0.0.1"

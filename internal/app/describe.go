@@ -89,7 +89,7 @@ what is in force; it shows no secret. Durations read ` + "`500ms`, `10s`, `15m`,
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.Name, value, v.Doc)
 	}
 	b.WriteString(`
-Secrets that are not set are made on the first start in development and kept in ` + "`keys/secrets.json`" + ` below ` + "`DATA_DIR`" + `
+Secrets that are not set are made on the first start in development and kept in ` + "`secrets.json`" + ` in ` + "`KEYS_DIR`" + `
 (mode 0600). With ` + "`APP_ENV=production`" + ` they must be set.
 `)
 	_, err := io.WriteString(w, b.String())

@@ -24,7 +24,7 @@ func fillSecrets(c *Config) error {
 	if c.JWTSecret != "" && c.JWTRefreshSecret != "" && !c.MessageKey.IsZero() {
 		return nil
 	}
-	k, err := keptSecrets(filepath.Join(c.DataDir, "keys"))
+	k, err := keptSecrets(c.KeysDir)
 	if err != nil {
 		return fmt.Errorf("secrets: %w", err)
 	}
@@ -36,11 +36,11 @@ func fillSecrets(c *Config) error {
 	}
 	if c.MessageKey.IsZero() {
 		if err := c.MessageKey.UnmarshalText([]byte(k.MessageKey)); err != nil {
-			return fmt.Errorf("secrets: MESSAGE_ENCRYPTION_KEY of keys/secrets.json: %w", err)
+			return fmt.Errorf("secrets: MESSAGE_ENCRYPTION_KEY of secrets.json: %w", err)
 		}
 	}
 	if len(c.JWTSecret) < minSecret || len(c.JWTRefreshSecret) < minSecret {
-		return errors.New("secrets: keys/secrets.json is incomplete; it is not replaced, since the data needs it")
+		return errors.New("secrets: secrets.json is incomplete; it is not replaced, since the data needs it")
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func keptSecrets(dir string) (kept, error) {
 	}
 	var k kept
 	if err := json.Unmarshal(raw, &k); err != nil {
-		return kept{}, errors.New("keys/secrets.json cannot be read; it is not replaced, since the data needs it")
+		return kept{}, errors.New("secrets.json cannot be read; it is not replaced, since the data needs it")
 	}
 	return k, nil
 }

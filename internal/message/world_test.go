@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ type world struct {
 
 func open(t *testing.T, dir string, people message.People) *world {
 	t.Helper()
-	keys, err := sqlitestore.OpenKeys(t.Context(), dir)
+	keys, err := sqlitestore.OpenKeys(t.Context(), filepath.Join(dir, "keys"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -149,7 +149,7 @@ func TestWrappedKeysLieInAFileOfTheirOwn(t *testing.T) {
 		for _, k := range wrapped {
 			switch {
 			case !bytes.Contains(content, k):
-			case filepath.Base(filepath.Dir(path)) == keysFolder:
+			case filepath.Base(filepath.Dir(path)) == "keys":
 				inKeys++
 			default:
 				t.Errorf("a wrapped key lies in %s", path)

@@ -14,10 +14,6 @@ import (
 
 var _ seal.KeyStore = (*Keys)(nil)
 
-// keysFolder is the folder in the data folder that holds the wrapped keys and nothing else:
-// it stays out of backups, so that an erased person is gone from them too.
-const keysFolder = "keys"
-
 // Keys keeps wrapped keys in a database of their own. Its methods are safe for concurrent
 // use.
 type Keys struct {
@@ -25,10 +21,11 @@ type Keys struct {
 	readers *readers
 }
 
-// OpenKeys opens the key database of a data folder, or makes it there. Close must be called,
-// after the store that uses the keys.
-func OpenKeys(ctx context.Context, dataDir string) (_ *Keys, err error) {
-	dir, err := filepath.Abs(filepath.Join(dataDir, keysFolder))
+// OpenKeys opens the key database in a folder of its own, or makes it there. The folder stays
+// out of backups of the data, so that an erased person is gone from them too. Close must be
+// called, after the store that uses the keys.
+func OpenKeys(ctx context.Context, keysDir string) (_ *Keys, err error) {
+	dir, err := filepath.Abs(keysDir)
 	if err != nil {
 		return nil, fmt.Errorf("open the keys: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"log/slog"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ type opened struct {
 
 func tryOpen(t testing.TB, dir string, key seal.Key) (*opened, error) {
 	t.Helper()
-	keys, err := OpenKeys(t.Context(), dir)
+	keys, err := OpenKeys(t.Context(), filepath.Join(dir, "keys"))
 	if err != nil {
 		t.Fatalf("open the keys: %v", err)
 	}

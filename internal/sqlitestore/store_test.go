@@ -125,7 +125,7 @@ func TestWrongKeysStopTheStart(t *testing.T) {
 		t.Errorf("another master key: Open gave %v, want ErrWrongKey with the id of the right one", err)
 	}
 	lost := copyFolder(t, dir)
-	if err := os.RemoveAll(filepath.Join(lost, keysFolder)); err != nil {
+	if err := os.RemoveAll(filepath.Join(lost, "keys")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := tryOpen(t, lost, masterKey); !errors.Is(err, seal.ErrWrongKey) {
