@@ -50,9 +50,6 @@ var differences = []difference{
 	{"something behind", `2["x"]["y"]`, false, true,
 		"the oracle stops after the first value; the JavaScript reference refuses what follows",
 		func(w string) bool { return !json.Valid([]byte(payload(w))) }},
-	{"duplicate names", `2["x",{"a":1,"a":2}]`, false, true,
-		"two readers of one message must not see two values",
-		func(w string) bool { return duplicates(payload(w)) }},
 	{"not UTF-8", "2[\"x\",\"\xff\"]", false, true,
 		"the oracle replaces bytes that are not UTF-8; WebSocket text has none",
 		func(w string) bool { return !validText(w) }},
@@ -264,41 +261,4 @@ func validText(wire string) bool { return strings.ToValidUTF8(wire, "") == wire 
 func overflows(text string) bool {
 	var v any
 	return json.Valid([]byte(text)) && json.Unmarshal([]byte(text), &v) != nil
-}
-
-// duplicates reports whether an object in the text names something twice.
-func duplicates(text string) bool {
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	type level struct {
-		object, key bool
-		seen        map[string]bool
-	}
-	stack := []level{{}}
-	for {
-		token, err := d.Token()
-		if err != nil {
-			return false
-		}
-		top := &stack[len(stack)-1]
-		if text, ok := token.(string); ok && top.object && top.key {
-			if top.seen[text] {
-				return true
-			}
-			top.seen[text] = true
-			top.key = false
-			continue
-		}
-		if token == json.Delim('}') || token == json.Delim(']') {
-			stack = stack[:len(stack)-1]
-			continue
-		}
-		top.key = top.object
-		switch token {
-		case json.Delim('{'):
-			stack = append(stack, level{object: true, key: true, seen: make(map[string]bool)})
-		case json.Delim('['):
-			stack = append(stack, level{})
-		}
-	}
 }

@@ -48,6 +48,12 @@ func TestBadEventsGetAClearError(t *testing.T) {
 			t.Errorf("%.100s: message:error %+v, acknowledgement %+v", payload, told, got)
 		}
 	}
+	if err := c.SendRaw(`42["send_message",{"recipientId":"` + to + `","content":"a","content":"b"}]`); err != nil {
+		t.Fatal(err)
+	}
+	if told := decode[wire.Failure](t, ann.await(c, "message:error").Payload()); told.Code != "INVALID_DATA" {
+		t.Errorf("a name given twice was answered with %+v", told)
+	}
 	if thread, err := ann.rest.Thread(w.ctx(), bob.id); err != nil || len(thread) != 0 {
 		t.Errorf("bad events left %+v, %v", thread, err)
 	}

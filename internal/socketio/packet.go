@@ -69,7 +69,8 @@ type Packet struct {
 //
 // A number as the name of an event is taken for its decimal text, as the reference does.
 // Strings may hold escaped halves of surrogate pairs, which is for the reader of the
-// argument to judge; duplicate names and bytes that are not UTF-8 are refused.
+// argument to judge, and so are objects that name something twice; bytes that are not UTF-8
+// are refused.
 func DecodePacket(b []byte) (Packet, error) {
 	if len(b) == 0 || b[0] < '0' || b[0] > '4' {
 		return Packet{}, errPacketType
@@ -230,7 +231,7 @@ func reserved(name string) bool {
 }
 
 func newDecoder(b []byte) *jsontext.Decoder {
-	return jsontext.NewDecoder(bytes.NewBuffer(b), jsontext.AllowInvalidUTF8(true))
+	return jsontext.NewDecoder(bytes.NewBuffer(b), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
 func atEnd(d *jsontext.Decoder) bool {

@@ -101,7 +101,7 @@ func (s *Socket) send(message []byte) {
 // its fields asks for no reply.
 type Event struct {
 	Name string
-	Args [][]byte // raw JSON each, valid and without duplicate names; not to be changed
+	Args [][]byte // raw JSON each, valid; duplicate names are for its reader to refuse; not to be changed
 	Size int      // bytes of the packet
 
 	socket  *Socket
