@@ -188,7 +188,13 @@ func (s *server) drain(ctx context.Context) error {
 	defer cancel()
 	sockets := make(chan error, 1)
 	go func() { sockets <- s.gate.Server().Drain(ctx) }()
-	return errors.Join(s.http.Shutdown(ctx), <-sockets)
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		// Whoever has not sent their request by now has been acknowledged nothing.
+		s.log.WarnContext(ctx, "requests were still coming in at the end of SHUTDOWN_TIMEOUT")
+		err = s.http.Close()
+	}
+	return errors.Join(err, <-sockets)
 }
 
 // close takes down what was made; parts that were never made are nil.
