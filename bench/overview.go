@@ -15,7 +15,7 @@ import (
 const pings = 500
 
 // overview takes the steps that the description of the former system gives times for, and
-// shows what the same step takes here. A step that is not there is told as such.
+// shows what the same step takes here. A step that cannot be measured by itself is told as such.
 func (b *bench) overview(ctx context.Context) (_ []figure, err error) {
 	w, err := b.newWorld(ctx)
 	if err != nil {
@@ -33,8 +33,8 @@ func (b *bench) overview(ctx context.Context) (_ []figure, err error) {
 	n := t.acks.Len()
 	return []figure{
 		millis("save (50-150 ms)", t.operation, n).
-			noted("mean of pryde_socket_event_seconds: rules, sealing, synced commit and the shape to send, as the server itself measures it"),
-		missing("populate (20-50 ms)", "ms", "no such step: names and photos are read within the operation above, there is no second query"),
+			noted("mean of pryde_socket_event_seconds: rules, the people, sealing, synced commit and the shape to send, as the server itself measures it"),
+		missing("populate (20-50 ms)", "ms", "no metric of its own: both people are looked up before the write, in a cache, and save includes it"),
 		millis("emit (1-5 ms)", max(t.news.Mean()-t.operation, 0), n).
 			noted("mean time to message:new less the mean operation: both ways over loopback, decoding, encoding and the client included"),
 		missing("notification (30-80 ms)", "ms", "there are no notifications yet"),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -24,13 +25,19 @@ func (c Config) Variables() []Variable {
 	for _, f := range reflect.VisibleFields(v.Type()) {
 		out = append(out, Variable{
 			Name: f.Tag.Get("env"), Default: f.Tag.Get("envDefault"), Doc: f.Tag.Get("doc"),
-			Value: show(v.FieldByIndex(f.Index)),
+			Value: c.show(f.Name, v.FieldByIndex(f.Index)),
 		})
 	}
 	return out
 }
 
-func show(v reflect.Value) string {
+func (c Config) show(field string, v reflect.Value) string {
+	switch {
+	case field == "Host" && c.Host == "":
+		return "(every interface)"
+	case v.IsZero() && c.Env == Development && slices.Contains([]string{"JWTSecret", "JWTRefreshSecret", "MessageKey"}, field):
+		return "(kept in secrets.json in KEYS_DIR, made on the first start)"
+	}
 	switch x := v.Interface().(type) {
 	case time.Duration:
 		return showDuration(x)
