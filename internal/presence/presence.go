@@ -66,7 +66,10 @@ func (s *Service) Connected(who auth.Identity) []wire.Outgoing {
 		p.leaving = nil
 	}
 	p.sockets[who.Socket] = struct{}{}
-	return []wire.Outgoing{joined(who, true), wire.OnlineUsers.To(wire.SocketRoom(who.Socket), s.listed())}
+	here := wire.SocketRoom(who.Socket)
+	return []wire.Outgoing{
+		joined(who, true), wire.LoungeCount.To(here, wire.OnlineCount{Count: len(s.people)}), wire.OnlineUsers.To(here, s.listed()),
+	}
 }
 
 // Disconnected counts a socket out.

@@ -139,7 +139,10 @@ func TestConnectingHearsTheRoomAndWhoIsOnline(t *testing.T) {
 		if got, want := out[0].Payload, (wire.RoomJoined{Room: wire.UserRoom(bob), UserID: bob, SocketID: "2", AutoJoined: true}); got != want {
 			t.Errorf("first %+v, want %+v", got, want)
 		}
-		if got, want := out[1].Payload.([]id.User), []id.User{ann, bob}; !slices.Equal(got, want) {
+		if got, want := out[1].Payload, (wire.OnlineCount{Count: 2}); got != want {
+			t.Errorf("second %+v, want %+v", got, want)
+		}
+		if got, want := out[2].Payload.([]id.User), []id.User{ann, bob}; !slices.Equal(got, want) {
 			t.Errorf("online %v, want %v", got, want)
 		}
 	})
