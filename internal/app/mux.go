@@ -8,18 +8,22 @@ import (
 	"time"
 
 	"pryde/internal/httpapi"
+	"pryde/web"
 )
 
 // mux puts the doors behind one port.
-func (s *server) mux(api *httpapi.API) http.Handler {
+func (s *server) mux(api *httpapi.API) (http.Handler, error) {
+	page, err := api.Page(web.Page())
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", s.gate.Server())
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { s.showMetrics(w, r, api) })
-	mux.HandleFunc("GET /{$}", welcome)
-	mux.Handle("/", api)
-	return mux
+	mux.Handle("/", page)
+	return mux, nil
 }
 
 // readyTimeout bounds the question to the store.
@@ -52,10 +56,4 @@ func (s *server) showMetrics(w http.ResponseWriter, r *http.Request, missing htt
 		}
 	}
 	missing.ServeHTTP(w, r)
-}
-
-func welcome(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = io.WriteString(w, "pryde is running. The REST API is below /api, the sockets are at /socket.io/.\n")
 }

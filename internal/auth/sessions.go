@@ -112,7 +112,8 @@ func (s *Sessions) Start(ctx context.Context, u id.User, from Device) (Tokens, S
 // Refresh trades a refresh token for new tokens. The newest token of a session is replaced. The
 // one before it is good for five minutes more and gets what the newest is now, not a newer
 // one, so that two tabs end with the same. Any other token that was good once ends the
-// session, because somebody else may have it: ErrRefreshReused.
+// session, because somebody else may have it: ErrRefreshReused, with the session whose sockets
+// are the caller's to close.
 func (s *Sessions) Refresh(ctx context.Context, token string) (Tokens, Session, error) {
 	claim, err := s.verifier.Refresh(token)
 	if err != nil {
@@ -169,7 +170,7 @@ func (s *Sessions) trade(ctx context.Context, n Session, hash [32]byte) (t Token
 		if _, err := s.Revoke(ctx, n.ID); err != nil {
 			return Tokens{}, Session{}, false, err
 		}
-		return Tokens{}, Session{}, false, ErrRefreshReused
+		return Tokens{}, n, false, ErrRefreshReused
 	}
 
 	from := n.Generation

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"pryde/internal/auth"
 	"pryde/internal/fault"
+	"pryde/internal/limit"
 	"pryde/internal/metric"
 	"pryde/internal/order"
 	"pryde/internal/wire"
@@ -32,9 +34,9 @@ type Verifier interface {
 	Verify(ctx context.Context, token string) (auth.Identity, error)
 }
 
-// Limiter says whether somebody may do something now, else when to try again.
+// Limiter says whether somebody may do something now, and counts it.
 type Limiter interface {
-	Allow(operation, key string) (ok bool, retryAfter time.Duration)
+	Take(operation, key string) limit.Verdict
 }
 
 // Publisher sends what an operation led to.
@@ -130,7 +132,7 @@ func Bind[In, Out any](a *API, route wire.Route[In, Out], fn func(ctx context.Co
 func answer[In any](a *API, spec *wire.RouteSpec, w http.ResponseWriter, r *http.Request, fn func(context.Context, Call, In) (Answer, error)) error {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
-	who, err := a.admit(ctx, spec, r)
+	who, err := a.admit(ctx, spec, w, r)
 	if err != nil {
 		return err
 	}
@@ -174,21 +176,30 @@ func (a *API) respond(turn *order.Turn, spec *wire.RouteSpec, w http.ResponseWri
 	a.write(w, r, status, out.Body)
 }
 
-// admit says who is asking, as the route wants it.
-func (a *API) admit(ctx context.Context, spec *wire.RouteSpec, r *http.Request) (auth.Identity, error) {
-	if err := a.allow("global", a.Address(r)); err != nil {
+// admit says who is asking, as the route wants it, and counts the request against the budgets
+// of the route: by address before anything is looked up; from the first that is counted
+// otherwise on, once it is known who asks.
+func (a *API) admit(ctx context.Context, spec *wire.RouteSpec, w http.ResponseWriter, r *http.Request) (who auth.Identity, err error) {
+	count := budget{api: a, w: w, r: r}
+	first := slices.IndexFunc(spec.Budgets, func(b wire.Budget) bool { return b.Per != wire.PerAddress })
+	if first < 0 {
+		first = len(spec.Budgets)
+	}
+	if err := count.take(spec.Budgets[:first], who); err != nil {
 		return auth.Identity{}, err
 	}
 	switch spec.Access {
 	case wire.Public:
-		return auth.Identity{}, nil
 	case wire.Cookie:
 		if !a.o.Origins(r) {
 			return auth.Identity{}, errOrigin
 		}
-		return auth.Identity{}, nil
+	default:
+		if who, err = a.o.Verifier.Verify(ctx, bearer(r)); err != nil {
+			return auth.Identity{}, err
+		}
 	}
-	return a.o.Verifier.Verify(ctx, bearer(r))
+	return who, count.take(spec.Budgets[first:], who)
 }
 
 var errOrigin = fault.Forbidden("ORIGIN_NOT_ALLOWED", "Origin not allowed")
@@ -198,12 +209,4 @@ func bearer(r *http.Request) string {
 		return strings.TrimSpace(token)
 	}
 	return r.Header.Get("X-Auth-Token")
-}
-
-// allow refuses what somebody does too often. operation names a budget of the configuration.
-func (a *API) allow(operation, key string) error {
-	if ok, after := a.o.Limiter.Allow(operation, key); !ok {
-		return fault.RateLimited("RATE_LIMITED", "Too many requests, please try again later", after)
-	}
-	return nil
 }

@@ -1,0 +1,38 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/go-chi/chi/v5"
+
+	"pryde/internal/auth"
+	"pryde/internal/wire"
+)
+
+// Users are the operations behind the routes of people.
+type Users interface {
+	Search(ctx context.Context, who auth.Identity, text string) ([]wire.FoundPerson, error)
+	Profile(ctx context.Context, who auth.Identity, identifier string) (wire.Profile, error)
+	ChangeProfile(ctx context.Context, who auth.Identity, in wire.ProfileChange) (wire.ProfileChanged, error)
+}
+
+// BindUsers binds the routes of people.
+func BindUsers(a *API, ops Users) {
+	Bind(a, wire.GetUserSearch, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
+		found, err := ops.Search(ctx, c.Who, c.http.URL.Query().Get("q"))
+		if err != nil {
+			return Answer{}, err
+		}
+		h := c.w.Header()
+		h.Set("Cache-Control", "private, max-age=30")
+		h.Del("Pragma")
+		h.Del("Expires")
+		return Answer{Body: found}, nil
+	})
+	Bind(a, wire.GetUser, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
+		return plain(ops.Profile(ctx, c.Who, chi.URLParamFromCtx(c.http.Context(), "identifier")))
+	})
+	Bind(a, wire.PatchMe, func(ctx context.Context, c Call, in wire.ProfileChange) (Answer, error) {
+		return plain(ops.ChangeProfile(ctx, c.Who, in))
+	})
+}
