@@ -108,7 +108,7 @@ func TestBlocksAreAnsweredAsTheyWere(t *testing.T) {
 	for body, want := range map[string]string{
 		`{}`: "User ID is required",
 		`{"blockedUserId":"` + ann.id.String() + `"}`: "You cannot block yourself",
-		`{"blockedUserId":{"$ne":""}}`:                "Invalid blockedUserId format",
+		`{"blockedUserId":{"$ne":""}}`:                "Invalid data: blockedUserId",
 	} {
 		if got := read[wire.Problem](t, ann.do(400, "POST", "/api/blocks", wire.Raw(body))); got.Message != want {
 			t.Errorf("%s answered %+v, want %q", body, got, want)

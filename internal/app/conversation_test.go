@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -68,7 +69,7 @@ func TestADeliveryIsHeardByBothFromEitherDoor(t *testing.T) {
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	a, b, second := ann.connect(), bob.connect(), bob.connect()
-	for _, say := range []func(m wire.Message){
+	for i, say := range []func(m wire.Message){
 		func(m wire.Message) {
 			if got := ask[wire.Noted](bob, b, "message:delivered", wire.MessageRef{MessageID: m.ID}); !got.Success {
 				t.Errorf("acknowledged with %+v", got)
@@ -81,7 +82,7 @@ func TestADeliveryIsHeardByBothFromEitherDoor(t *testing.T) {
 		},
 		func(m wire.Message) { bob.do(200, "PUT", "/api/messages/"+m.ID.String()+"/read", nil) },
 	} {
-		m := ann.post(bob, "hello")
+		m := ann.post(bob, fmt.Sprint("hello ", i))
 
 		say(m)
 
@@ -102,7 +103,7 @@ func TestHowFarSomebodyHasReadIsHeardByBothFromEitherDoor(t *testing.T) {
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	a, b := ann.connect(), bob.connect()
-	for _, say := range []func(m wire.Message){
+	for i, say := range []func(m wire.Message){
 		func(m wire.Message) {
 			ask[wire.Noted](bob, b, "conversation:read", wire.ReadUpTo{ConversationWith: ann.id, LastReadMessageID: m.ID})
 		},
@@ -113,7 +114,7 @@ func TestHowFarSomebodyHasReadIsHeardByBothFromEitherDoor(t *testing.T) {
 			}
 		},
 	} {
-		m := ann.post(bob, "hello")
+		m := ann.post(bob, fmt.Sprint("hello ", i))
 
 		say(m)
 

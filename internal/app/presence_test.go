@@ -36,6 +36,13 @@ func (e *ear) count(event string) (n int) {
 	return n
 }
 
+// first returns the names of the first events.
+func (e *ear) first(n int) []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.heard[:min(n, len(e.heard))])
+}
+
 // about returns the names of the presence events about a person.
 func (e *ear) about(u id.User) (names []string) {
 	e.mu.Lock()
@@ -96,7 +103,7 @@ func TestComingIsAnnouncedOnceWhateverTheNumberOfSockets(t *testing.T) {
 	if got := own.about(ann.id); !slices.Equal(got, want) {
 		t.Errorf("ann heard %q of herself, want %q", got, want)
 	}
-	if got := own.heard[:3]; !slices.Equal(got, []string{"room:joined", "global_chat:online_count", "online_users"}) {
+	if got := own.first(3); !slices.Equal(got, []string{"room:joined", "global_chat:online_count", "online_users"}) {
 		t.Errorf("ann was greeted with %q", got)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"pryde/internal/message"
 	"pryde/internal/people"
 	"pryde/internal/seal"
+	"pryde/internal/wire"
 )
 
 // disguises are the forms in which a text might lie in a file.
@@ -87,6 +88,11 @@ func plant(t *testing.T, s *Store) (canaries map[string]string, clear string) {
 		t.Fatal(err)
 	}
 	if _, err := s.EnforceSecondFactor(t.Context(), user(1), f); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.AddBlock(t.Context(), people.Block{
+		ID: wire.BlockID{1}, Blocker: user(1), Blocked: user(2), Reason: canary("reason of a block"), CreatedAt: start,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	session := auth.Session{
