@@ -110,9 +110,10 @@ func (s *server) wire(ctx context.Context) (*httpapi.API, error) {
 	s.gate = realtime.New(realtime.Options{
 		Engine: socketio.Config{
 			ConnectTimeout: c.ConnectTimeout, AuthTimeout: c.AuthTimeout, AllowOrigin: origins, Rand: rand.Reader, Log: s.log,
+			MaxPendingPerAddress: c.MaxPending,
 		},
 		Verifier: sessions, Limiter: limiter, Line: s.line, Database: database,
-		MaxConnections: c.MaxConnections, Metrics: s.metrics, Log: s.log, Now: now,
+		MaxConnections: c.MaxConnections, Trusted: c.Proxies, Metrics: s.metrics, Log: s.log, Now: now,
 	})
 	accounts := people.New(people.Options{
 		Store: s.store, Factors: s.store, Ties: s.store, Sessions: sessions, Ender: s.gate, IDs: ids, Key: key, Now: now, Rand: rand.Reader,

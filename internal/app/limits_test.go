@@ -160,3 +160,58 @@ func TestAskingWhoIsOnlineIsLimited(t *testing.T) {
 		t.Errorf("heard %d lists, want the greeting's and two", got)
 	}
 }
+
+func TestMessagesOfManyPeopleAreCountedByTheAddressBehindTheProxy(t *testing.T) {
+	w := limitedWorld(t, "send_message_address=2/1h")
+	ann, bob := w.signUp(), w.signUp()
+	const one, other = "203.0.113.1", "203.0.113.2"
+	socketFrom := func(p *person, address string) *testkit.Conn {
+		d := testkit.Dialer{Header: http.Header{"X-Forwarded-For": {address}}}
+		c, err := d.Dial(w.ctx(), w.url, p.token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		return c
+	}
+	ask[wire.Sent](ann, socketFrom(ann, one), "send_message", wire.NewMessage{RecipientID: bob.id, Content: "1"})
+	if got, err := w.from(one).As(bob.token).Do(w.ctx(), "POST", "/api/messages", wire.PostedMessage{Recipient: ann.id, Content: "2"}); err != nil || got.Status != http.StatusCreated {
+		t.Fatalf("answered %d %s, %v", got.Status, got.Body, err)
+	}
+
+	if got := ask[wire.Failure](ann, socketFrom(ann, one), "send_message", wire.NewMessage{RecipientID: bob.id, Content: "3"}); got.Code != "RATE_LIMITED" {
+		t.Errorf("the third message of the address was answered %+v", got)
+	}
+	if got := ask[wire.Sent](ann, socketFrom(ann, other), "send_message", wire.NewMessage{RecipientID: bob.id, Content: "4"}); !got.Success {
+		t.Error("a message from another address was refused")
+	}
+}
+
+// TestTransportsThatNeverAuthenticateAreFew opens transports and says nothing on them.
+func TestTransportsThatNeverAuthenticateAreFew(t *testing.T) {
+	w := start(t, t.TempDir(), map[string]string{"SOCKET_MAX_PENDING_PER_ADDRESS": "2", "TRUSTED_PROXIES": "127.0.0.0/8"})
+	ann := w.signUp()
+	opened := func(address string) int {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.url+"/socket.io/?EIO=4&transport=websocket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{
+			"X-Forwarded-For": {address}, "Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+			"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+		}
+		resp, err := w.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return resp.StatusCode
+	}
+
+	for i, want := range []int{101, 101, 429} {
+		if got := opened("203.0.113.1"); got != want {
+			t.Errorf("transport %d was answered %d, want %d", i, got, want)
+		}
+	}
+	ann.connect() // from elsewhere
+}

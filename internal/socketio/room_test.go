@@ -140,6 +140,7 @@ func TestVolatileEventsPassOverAFullQueue(t *testing.T) {
 		e := servePipes(t, Config{QueuePackets: 4}, &stub{disconnected: func(_ *Socket, r Reason) { reasons <- r }})
 		c := join(t, e)
 		room, two := []string{c.sid}, []Frame{NewFrame("a"), NewFrame("b")}
+		synctest.Wait()
 
 		// Nobody reads yet: the first write hangs, and what it holds stays in the queue.
 		e.EmitAll(two, room, nil, true)
