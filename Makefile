@@ -2,16 +2,25 @@
 
 MODULES := . oracle torture bench
 LINT    := bin/golangci-lint
+PAGE    := web/dist/index.html
 
-.PHONY: run build talk test check lint generate generated fuzz bench torture clean
+.PHONY: run build no-page talk test check lint generate generated prove screenshots fuzz bench torture clean
 
 run: build ## start on http://localhost:9000 with the embedded store in ./data
 	@echo "Starting on http://localhost:9000 with the embedded store in ./data. Ctrl-C stops it."
 	@echo "Try it from another terminal: make talk"
 	@./bin/pryde
 
-build: ## build bin/pryde
+# Without Node the binary is built all the same; it then says how to build its page.
+build: $(if $(shell command -v npm),$(PAGE),no-page) ## build bin/pryde, the page in it
 	CGO_ENABLED=0 go build -trimpath -o bin/pryde ./cmd/pryde
+
+$(PAGE): $(shell find web/src web/public -type f -not -name '*.test.*') $(addprefix web/,index.html vite.config.ts package.json) | web/node_modules
+	cd web && npm run --silent build -- --logLevel warn
+	@touch $(PAGE)
+
+no-page:
+	@echo "There is no Node here: the binary is built without its page."
 
 talk: web/node_modules ## two people sign up and talk through the stock socket.io-client
 	cd web && node talk.mjs
@@ -19,7 +28,7 @@ talk: web/node_modules ## two people sign up and talk through the stock socket.i
 test: web/node_modules build ## all tests, race detector on
 	./scripts/test.sh
 
-check: lint generated test ## what has to pass before a change lands
+check: lint generated test prove ## what has to pass before a change lands
 
 lint: $(LINT)
 	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(CURDIR)/$(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
@@ -35,9 +44,15 @@ generated: ## fail where a generated file is not up to date
 	go run ./internal/wire/gen -check
 	go run ./cmd/pryde config -docs | diff docs/configuration.md - || (echo "docs/configuration.md: run make generate" && exit 1)
 
-web/node_modules: web/package-lock.json
+web/node_modules: web/package.json web/package-lock.json
 	cd web && npm ci --no-fund --no-audit
 	@touch web/node_modules
+
+prove: ## carry out the steps of the Dockerfile in a clean folder and try the result
+	./deploy/prove.sh
+
+screenshots: build web/node_modules ## write docs/screenshots
+	cd web && SCREENSHOTS=1 npx vitest run --project browser e2e/screenshots.test.ts
 
 fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 	./scripts/fuzz.sh
@@ -50,3 +65,4 @@ torture: build ## planted bugs must be found, then minutes of faults must find n
 
 clean:
 	rm -rf bin out web/node_modules
+	find web/dist -mindepth 1 -not -name .gitkeep -delete

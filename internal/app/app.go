@@ -110,16 +110,21 @@ func (s *server) wire(ctx context.Context) (*httpapi.API, error) {
 	s.gate = realtime.New(realtime.Options{
 		Engine: socketio.Config{
 			ConnectTimeout: c.ConnectTimeout, AuthTimeout: c.AuthTimeout, AllowOrigin: origins, Rand: rand.Reader, Log: s.log,
+			MaxPendingPerAddress: c.MaxPending,
 		},
 		Verifier: sessions, Limiter: limiter, Line: s.line, Database: database,
-		MaxConnections: c.MaxConnections, Metrics: s.metrics, Log: s.log, Now: now,
+		MaxConnections: c.MaxConnections, Trusted: c.Proxies, Metrics: s.metrics, Log: s.log, Now: now,
 	})
-	accounts := people.New(people.Options{Store: s.store, Sessions: sessions, Ender: s.gate, IDs: ids, Now: now, Rand: rand.Reader})
+	accounts := people.New(people.Options{
+		Store: s.store, Factors: s.store, Ties: s.store, Sessions: sessions, Ender: s.gate, IDs: ids, Key: key, Now: now, Rand: rand.Reader,
+	})
 	s.presence = presence.New(s.gate, now)
 	s.gate.Greet(s.presence)
 	messages := message.New(message.Options{Store: s.store, People: accounts, IDs: ids, Key: key, Database: database, Now: now})
 
 	realtime.On(s.gate, wire.SendMessage, messages.Send, wire.Delivery.Sent)
+	realtime.On(s.gate, wire.SayDelivered, messages.MarkDelivered, wire.Note)
+	realtime.On(s.gate, wire.SayRead, messages.ReadUpTo, wire.Note)
 	realtime.On(s.gate, wire.Ping, s.presence.Ping, realtime.Same)
 	realtime.On(s.gate, wire.EchoBack, s.presence.Echo, realtime.Same)
 	realtime.On(s.gate, wire.Join, s.presence.Join, realtime.Same)
@@ -131,7 +136,11 @@ func (s *server) wire(ctx context.Context) (*httpapi.API, error) {
 		Metrics: s.metrics, Log: s.log, Now: now,
 	})
 	httpapi.BindAccounts(api, accounts)
+	httpapi.BindSessions(api, accounts)
+	httpapi.BindUsers(api, accounts)
 	httpapi.BindMessages(api, messages)
+	httpapi.BindConversations(api, messages)
+	httpapi.BindBlocks(api, accounts)
 	httpapi.BindHealth(api)
 	return api, nil
 }
@@ -146,8 +155,12 @@ const (
 
 // serve listens until ctx ends, then drains.
 func (s *server) serve(ctx context.Context, api *httpapi.API, listening func(net.Addr)) error {
+	doors, err := s.mux(api)
+	if err != nil {
+		return err
+	}
 	s.http = &http.Server{
-		Handler: s.mux(api), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Handler: doors, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	var lc net.ListenConfig

@@ -38,6 +38,7 @@ type Config struct {
 	ConnectTimeout time.Duration `env:"CONNECT_TIMEOUT" envDefault:"20s" doc:"From the opening of a transport to its CONNECT packet."`
 	AuthTimeout    time.Duration `env:"AUTH_TIMEOUT" envDefault:"10s" doc:"From the CONNECT packet of a socket to the verdict."`
 	MaxConnections int           `env:"SOCKET_MAX_CONNECTIONS_PER_USER" envDefault:"20" doc:"Sockets that one person may have; the oldest goes when there is one more."`
+	MaxPending     int           `env:"SOCKET_MAX_PENDING_PER_ADDRESS" envDefault:"256" doc:"Transports of one address (a /64 network of IPv6) that have not authenticated; more are answered 429."`
 
 	JWTSecret        Secret        `env:"JWT_SECRET" doc:"Signs access tokens; at least 32 characters. Made on the first start in development."`
 	JWTRefreshSecret Secret        `env:"JWT_REFRESH_SECRET" doc:"Signs refresh tokens; at least 32 characters, another one than JWT_SECRET. Made on the first start in development."`
@@ -125,6 +126,7 @@ func (c Config) check() []error {
 	expect(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "LOG_LEVEL", "want debug, info, warn or error")
 	expect(c.MaxConnections > 0, "SOCKET_MAX_CONNECTIONS_PER_USER", "want at least 1")
 	expect(c.RateLimitFactor > 0 && !math.IsInf(c.RateLimitFactor, 0), "RATE_LIMIT_FACTOR", "want a number above 0")
+	expect(c.MaxPending > 0, "SOCKET_MAX_PENDING_PER_ADDRESS", "want at least 1")
 	expect(c.JWTSecret == "" || len(c.JWTSecret) >= minSecret, "JWT_SECRET", "want at least 32 characters")
 	expect(c.JWTRefreshSecret == "" || len(c.JWTRefreshSecret) >= minSecret, "JWT_REFRESH_SECRET", "want at least 32 characters")
 	expect(c.JWTSecret == "" || c.JWTSecret != c.JWTRefreshSecret, "JWT_REFRESH_SECRET", "must differ from JWT_SECRET")

@@ -35,6 +35,7 @@ var reserved = map[string][]string{
 	"github.com/microcosm-cc/bluemonday": {"plaintext"},
 	"github.com/caarlos0/env/":           {"app"},
 	"golang.org/x/crypto/argon2":         {"people"},
+	"github.com/pquerna/otp":             {"people"},
 	"net/http":                           {"httpapi", "socketio", "app", "metric", "testkit", "wire", "wire/gen"},
 	"database/sql":                       {"sqlitestore"},
 }

@@ -9,10 +9,15 @@ import (
 	"time"
 
 	"pryde/internal/httpapi"
+	"pryde/web"
 )
 
 // mux puts the doors behind one port.
-func (s *server) mux(api *httpapi.API) http.Handler {
+func (s *server) mux(api *httpapi.API) (http.Handler, error) {
+	page, err := api.Page(web.Page())
+	if err != nil {
+		return nil, err
+	}
 	// No ServeMux: it redirects what it takes for an untidy path, and clients of an API do not
 	// expect that.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -26,12 +31,10 @@ func (s *server) mux(api *httpapi.API) http.Handler {
 			s.readyz(w, r)
 		case get && path == "/metrics":
 			s.showMetrics(w, r, api)
-		case get && path == "/":
-			welcome(w, r)
 		default:
-			api.ServeHTTP(w, r)
+			page.ServeHTTP(w, r)
 		}
-	})
+	}), nil
 }
 
 // readyTimeout bounds the question to the store.
@@ -64,10 +67,4 @@ func (s *server) showMetrics(w http.ResponseWriter, r *http.Request, missing htt
 		}
 	}
 	missing.ServeHTTP(w, r)
-}
-
-func welcome(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = io.WriteString(w, "pryde is running. The REST API is below /api, the sockets are at /socket.io/.\n")
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ type store struct {
 	mu       sync.Mutex
 	sessions map[string]auth.Session
 	down     bool
+	touched  int    // how often activity was stored
 	rotating func() // called before a rotation, without the lock
 }
 
@@ -84,6 +86,51 @@ func (s *store) RevokeSession(_ context.Context, i string, at time.Time) (bool, 
 	n.RevokedAt = at
 	s.sessions[i] = n
 	return true, nil
+}
+
+func (s *store) SessionsOf(_ context.Context, u id.User, limit int) ([]auth.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return nil, errDown
+	}
+	var live []auth.Session
+	for _, n := range s.sessions {
+		if n.User == u && n.RevokedAt.IsZero() {
+			live = append(live, n)
+		}
+	}
+	slices.SortFunc(live, func(a, b auth.Session) int { return b.LastActive.Compare(a.LastActive) })
+	return live[:min(len(live), limit)], nil
+}
+
+func (s *store) RevokeSessions(_ context.Context, u id.User, except string, at time.Time) (revoked []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return nil, errDown
+	}
+	for i, n := range s.sessions {
+		if n.User == u && i != except && n.RevokedAt.IsZero() {
+			n.RevokedAt = at
+			s.sessions[i] = n
+			revoked = append(revoked, i)
+		}
+	}
+	return revoked, nil
+}
+
+func (s *store) TouchSession(_ context.Context, i string, at time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return errDown
+	}
+	n := s.sessions[i]
+	n.LastActive = at
+	s.sessions[i] = n
+	s.touched++
+	return nil
 }
 
 // change changes a stored session, or with nil removes it.

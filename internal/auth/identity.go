@@ -50,6 +50,14 @@ type SessionStore interface {
 	RotateSession(ctx context.Context, from int, s Session) (bool, error)
 	// RevokeSession ends a session. It reports false where it had ended or never was.
 	RevokeSession(ctx context.Context, id string, at time.Time) (bool, error)
+	// SessionsOf returns the sessions of a person that are not revoked, the last active first,
+	// at most limit.
+	SessionsOf(ctx context.Context, u id.User, limit int) ([]Session, error)
+	// RevokeSessions ends all sessions of a person but the one named except, and returns the ids
+	// of those that had not ended before. An empty except names none.
+	RevokeSessions(ctx context.Context, u id.User, except string, at time.Time) ([]string, error)
+	// TouchSession says when a session was last active, unless it is revoked or was active later.
+	TouchSession(ctx context.Context, id string, at time.Time) error
 }
 
 // ErrNoSession is what a store answers about a session that never was.

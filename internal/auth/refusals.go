@@ -53,6 +53,9 @@ var (
 	ErrRefreshConflict = fault.Conflict("REFRESH_CONFLICT", "The session was refreshed at the same time, please try again").After(time.Second)
 )
 
+// ErrChallengeInvalid refuses the second step of a login that has no first, or one too long ago.
+var ErrChallengeInvalid = fault.Unauthenticated("INVALID_TEMP_TOKEN", "Invalid or expired login. Please log in again.")
+
 // ErrStoreAway is the answer where it could not be told whether somebody is let in.
 var ErrStoreAway = fault.Unavailable("STORE_UNAVAILABLE", "Service temporarily unavailable", time.Second)
 

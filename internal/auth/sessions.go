@@ -112,8 +112,8 @@ func (s *Sessions) Start(ctx context.Context, u id.User, from Device) (Tokens, S
 // Refresh trades a refresh token for new tokens. The newest token of a session is replaced. The
 // one before it is good for five minutes more and gets what the newest is now, not a newer
 // one, so that two tabs end with the same. Any other token that was good once ends the
-// session, because somebody else may have it: ErrRefreshReused, with the session, whose
-// sockets are the caller's to close.
+// session, because somebody else may have it: ErrRefreshReused, with the session whose sockets
+// are the caller's to close.
 func (s *Sessions) Refresh(ctx context.Context, token string) (Tokens, Session, error) {
 	claim, err := s.verifier.Refresh(token)
 	if err != nil {
@@ -210,16 +210,6 @@ func (s *Sessions) present(n Session, now time.Time) (Tokens, error) {
 		return Tokens{}, err
 	}
 	return Tokens{Access: access, Refresh: refresh, Expires: n.ExpiresAt}, nil
-}
-
-// SessionOf returns the session that a refresh token names, or "" where it is none. It says
-// nothing about whether the session lives.
-func (s *Sessions) SessionOf(token string) string {
-	claim, err := s.verifier.Refresh(token)
-	if err != nil {
-		return ""
-	}
-	return claim.Session
 }
 
 // Verify returns who an access token speaks for, or the fault that says why it does not count:

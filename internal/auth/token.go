@@ -138,18 +138,8 @@ var (
 )
 
 func (v *Verifier) read(kind, token string) (Claim, error) {
-	if len(token) > maxToken {
-		return Claim{}, errTooLong
-	}
 	var c claims
-	if _, err := v.parser.ParseWithClaims(token, &c, func(t *jwt.Token) (any, error) {
-		for _, name := range []string{"jku", "jwk", "x5u", "x5c", "crit"} {
-			if _, ok := t.Header[name]; ok {
-				return nil, errHeader
-			}
-		}
-		return v.keys.of(kind), nil
-	}); err != nil {
+	if err := v.parse(v.keys.of(kind), token, &c); err != nil {
 		return Claim{}, err
 	}
 	if c.Type != kind {
@@ -160,6 +150,22 @@ func (v *Verifier) read(kind, token string) (Claim, error) {
 		return Claim{}, errNames
 	}
 	return Claim{User: u, Session: c.SessionID}, nil
+}
+
+// parse checks the form, the signature and the times of a token.
+func (v *Verifier) parse(key []byte, token string, into jwt.Claims) error {
+	if len(token) > maxToken {
+		return errTooLong
+	}
+	_, err := v.parser.ParseWithClaims(token, into, func(t *jwt.Token) (any, error) {
+		for _, name := range []string{"jku", "jwk", "x5u", "x5c", "crit"} {
+			if _, ok := t.Header[name]; ok {
+				return nil, errHeader
+			}
+		}
+		return key, nil
+	})
+	return err
 }
 
 const sessionIDSize = 32 // bytes

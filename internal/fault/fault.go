@@ -24,6 +24,7 @@ const (
 	KindConflict        Kind = "conflict"        // the request contradicts what is stored
 	KindTooLarge        Kind = "too_large"       // the request is larger than allowed
 	KindRateLimited     Kind = "rate_limited"    // the same request may succeed after RetryAfter
+	KindLocked          Kind = "locked"          // refused after too many failures, until RetryAfter has passed
 	KindUnavailable     Kind = "unavailable"     // the same request may succeed soon
 )
 
@@ -89,6 +90,11 @@ func TooLarge(code, text string) *Fault { return &Fault{Kind: KindTooLarge, Code
 // RateLimited returns a fault of KindRateLimited.
 func RateLimited(code, text string, after time.Duration) *Fault {
 	return &Fault{Kind: KindRateLimited, Code: code, Text: text, RetryAfter: after}
+}
+
+// Locked returns a fault of KindLocked.
+func Locked(code, text string, after time.Duration) *Fault {
+	return &Fault{Kind: KindLocked, Code: code, Text: text, RetryAfter: after}
 }
 
 // Unavailable returns a fault of KindUnavailable.

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,14 +30,17 @@ const (
 	requestTimeout = 30 * time.Second
 )
 
-// Verifier says who an access token belongs to, or returns a fault.
+// Verifier says who a token belongs to, or returns a fault.
 type Verifier interface {
+	// Verify reads an access token, and asks whether its session and its account still count.
 	Verify(ctx context.Context, token string) (auth.Identity, error)
+	// Holder reads a refresh token. It says nothing about whether the session lives.
+	Holder(refreshToken string) (auth.Identity, error)
 }
 
-// Limiter says whether somebody may do something now, else when to try again.
+// Limiter says whether somebody may do something now, and counts it.
 type Limiter interface {
-	Allow(operation, key string) (ok bool, retryAfter time.Duration)
+	Take(operation, key string) limit.Verdict
 }
 
 // Publisher sends what an operation led to.
@@ -108,6 +113,7 @@ type Answer struct {
 	Status        int             // 0: the route's own
 	Next          string          // for X-Next-Cursor
 	RefreshToken  *RefreshToken   // to be kept as the cookie; a zero one removes it
+	MaxAge        time.Duration   // how long the client may show it again without asking; 0: not at all
 	Before, After []wire.Outgoing // published around the response
 }
 
@@ -130,7 +136,7 @@ func Bind[In, Out any](a *API, route wire.Route[In, Out], fn func(ctx context.Co
 func answer[In any](a *API, spec *wire.RouteSpec, w http.ResponseWriter, r *http.Request, fn func(context.Context, Call, In) (Answer, error)) error {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
-	who, err := a.admit(ctx, spec, r)
+	who, err := a.admit(ctx, spec, w, r)
 	if err != nil {
 		return err
 	}
@@ -167,6 +173,12 @@ func (a *API) respond(turn *order.Turn, spec *wire.RouteSpec, w http.ResponseWri
 	if out.RefreshToken != nil {
 		a.o.Cookie.set(w, *out.RefreshToken, a.o.Now())
 	}
+	if out.MaxAge > 0 {
+		h := w.Header()
+		h.Set("Cache-Control", "private, max-age="+strconv.Itoa(seconds(out.MaxAge)))
+		h.Del("Pragma")
+		h.Del("Expires")
+	}
 	status := out.Status
 	if status == 0 {
 		status = spec.Status
@@ -174,24 +186,30 @@ func (a *API) respond(turn *order.Turn, spec *wire.RouteSpec, w http.ResponseWri
 	a.write(w, r, status, out.Body)
 }
 
-// admit says who is asking, as the route wants it.
-func (a *API) admit(ctx context.Context, spec *wire.RouteSpec, r *http.Request) (auth.Identity, error) {
-	// A refresh has a budget of its own: refusing it logs a page's person out.
-	if spec.Access != wire.Cookie {
-		if err := a.allow("global", limit.AddressKey(a.Address(r))); err != nil {
-			return auth.Identity{}, err
-		}
+// admit says who is asking, as the route wants it, and counts the request against the budgets
+// of the route: by address before anything is looked up; from the first that is counted
+// otherwise on, once it is known who asks.
+func (a *API) admit(ctx context.Context, spec *wire.RouteSpec, w http.ResponseWriter, r *http.Request) (who auth.Identity, err error) {
+	count := budget{api: a, w: w, r: r}
+	first := slices.IndexFunc(spec.Budgets, func(b wire.Budget) bool { return b.Per != wire.PerAddress })
+	if first < 0 {
+		first = len(spec.Budgets)
+	}
+	if err := count.take(spec.Budgets[:first], who); err != nil {
+		return auth.Identity{}, err
 	}
 	switch spec.Access {
 	case wire.Public:
-		return auth.Identity{}, nil
 	case wire.Cookie:
 		if !a.o.Origins(r) {
 			return auth.Identity{}, errOrigin
 		}
-		return auth.Identity{}, nil
+	default:
+		if who, err = a.o.Verifier.Verify(ctx, bearer(r)); err != nil {
+			return auth.Identity{}, err
+		}
 	}
-	return a.o.Verifier.Verify(ctx, bearer(r))
+	return who, count.take(spec.Budgets[first:], who)
 }
 
 var errOrigin = fault.Forbidden("ORIGIN_NOT_ALLOWED", "Origin not allowed")
@@ -201,12 +219,4 @@ func bearer(r *http.Request) string {
 		return strings.TrimSpace(token)
 	}
 	return r.Header.Get("X-Auth-Token")
-}
-
-// allow refuses what somebody does too often. operation names a budget of the configuration.
-func (a *API) allow(operation, key string) error {
-	if ok, after := a.o.Limiter.Allow(operation, key); !ok {
-		return fault.RateLimited("RATE_LIMITED", "Too many requests, please try again later", after)
-	}
-	return nil
 }

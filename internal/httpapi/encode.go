@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -22,6 +21,7 @@ var statuses = map[fault.Kind]int{
 	fault.KindConflict:        http.StatusConflict,
 	fault.KindTooLarge:        http.StatusRequestEntityTooLarge,
 	fault.KindRateLimited:     http.StatusTooManyRequests,
+	fault.KindLocked:          http.StatusLocked,
 	fault.KindUnavailable:     http.StatusServiceUnavailable,
 	fault.KindInternal:        http.StatusInternalServerError,
 }
@@ -47,7 +47,11 @@ func body[In any](w http.ResponseWriter, r *http.Request) (In, error) {
 	if err != nil {
 		return none, errUnread.Because(err)
 	}
-	if raw = bytes.TrimSpace(raw); len(raw) == 0 || raw[0] != '{' {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 && mayBeAbsent(none) {
+		return none, nil
+	}
+	if len(raw) == 0 || raw[0] != '{' {
 		return none, errNoBody
 	}
 	return wire.Decode[In](raw)
@@ -93,11 +97,14 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	p := wire.Problem{Message: f.Text, Code: f.Code}
 	if f.RetryAfter > 0 {
-		p.RetryAfter = int(math.Ceil(f.RetryAfter.Seconds()))
+		p.RetryAfter = seconds(f.RetryAfter)
 		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
-	if f.Kind == fault.KindRateLimited {
+	switch f.Kind {
+	case fault.KindRateLimited:
 		p.Error = "Too Many Requests"
+	case fault.KindLocked:
+		p.LockoutUntil = a.o.Now().Add(f.RetryAfter)
 	}
 	if rejected := Rejected(nil); errors.As(err, &rejected) {
 		no := false

@@ -2,7 +2,8 @@ package httpapi
 
 import (
 	"context"
-	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -18,13 +19,13 @@ type Messages interface {
 	Edit(ctx context.Context, who auth.Identity, of id.Message, in wire.EditedContent) (wire.Outcome[wire.Message], error)
 	Delete(ctx context.Context, who auth.Identity, of id.Message, forAll bool) (wire.Outcome[wire.Deleted], error)
 	MarkRead(ctx context.Context, who auth.Identity, of id.Message) (wire.Outcome[wire.Message], error)
+	MarkDelivered(ctx context.Context, who auth.Identity, in wire.MessageRef) (wire.Outcome[wire.Message], error)
 	Thread(ctx context.Context, who auth.Identity, with id.User, q wire.ListQuery) (wire.Page[wire.Message], error)
+	Media(ctx context.Context, who auth.Identity, with id.User, q wire.MediaQuery) (wire.Media, error)
 	Conversations(ctx context.Context, who auth.Identity, q wire.ListQuery) (wire.Page[wire.Conversation], error)
 	Unread(ctx context.Context, who auth.Identity) (wire.Unread, error)
 	Sync(ctx context.Context, who auth.Identity, since string) (wire.Sync, error)
 }
-
-var errTwoNames = fault.Invalid("IDEMPOTENCY_MISMATCH", "_tempId and Idempotency-Key differ")
 
 // BindMessages binds the routes of messages.
 func BindMessages(a *API, ops Messages) {
@@ -52,12 +53,19 @@ func BindMessages(a *API, ops Messages) {
 		}
 		return outcome(ops.MarkRead(ctx, c.Who, of))
 	})
+	Bind(a, wire.PutDelivered, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
+		of, err := param[id.Message](c, "id")
+		if err != nil {
+			return Answer{}, err
+		}
+		return outcome(ops.MarkDelivered(ctx, c.Who, wire.MessageRef{MessageID: of}))
+	})
 	bindReads(a, ops)
 }
 
 func bindReads(a *API, ops Messages) {
 	Bind(a, wire.GetMessages, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
-		with, err := param[id.User](c, "userid")
+		with, err := param[id.User](c, "userId")
 		if err != nil {
 			return Answer{}, err
 		}
@@ -66,6 +74,17 @@ func bindReads(a *API, ops Messages) {
 			return Answer{}, err
 		}
 		return page(ops.Thread(ctx, c.Who, with, q))
+	})
+	Bind(a, wire.GetMedia, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
+		with, err := param[id.User](c, "userId")
+		if err != nil {
+			return Answer{}, err
+		}
+		q, err := c.media()
+		if err != nil {
+			return Answer{}, err
+		}
+		return plain(ops.Media(ctx, c.Who, with, q))
 	})
 	Bind(a, wire.GetConversations, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
 		q, err := c.list()
@@ -82,28 +101,24 @@ func bindReads(a *API, ops Messages) {
 	})
 }
 
-// post shows a delivery as the former REST door did: 201 with the message, 200 for a repeat.
-func (a *API) post(ctx context.Context, ops Messages, c Call, in wire.PostedMessage) (Answer, error) {
-	if err := a.allow(wire.SendMessage.Name(), c.Who.User.String()); err != nil {
-		return Answer{}, err
-	}
-	if key := c.http.Header.Get("Idempotency-Key"); key != "" {
-		if in.TempID != "" && in.TempID != key {
-			return Answer{}, errTwoNames
-		}
-		in.TempID = key
-	}
-	out, err := ops.Send(ctx, c.Who, wire.NewMessage{
-		RecipientID: in.Recipient, Content: in.Content, Attachment: in.Attachment, TempID: in.TempID,
-	})
+// maxSkip bounds how far into a list of attachments one can ask.
+const maxSkip = 1_000_000
+
+var errBadSkip = fault.Invalid("INVALID_SKIP", "skip is no number from 0 up")
+
+// media reads the parameters of a list of attachments.
+func (c Call) media() (wire.MediaQuery, error) {
+	q, err := c.list()
 	if err != nil {
-		return Answer{}, err
+		return wire.MediaQuery{}, err
 	}
-	answer := Answer{Body: out.Reply.Message, Before: out.Before, After: out.After}
-	if out.Reply.Duplicate {
-		answer.Status = http.StatusOK
+	skip := 0
+	if params := c.http.URL.Query(); params.Has("skip") {
+		if skip, err = strconv.Atoi(params.Get("skip")); err != nil || skip < 0 || skip > maxSkip {
+			return wire.MediaQuery{}, errBadSkip
+		}
 	}
-	return answer, nil
+	return wire.MediaQuery{Limit: q.Limit, Skip: skip}, nil
 }
 
 // outcome shows an outcome as it is.
@@ -119,12 +134,12 @@ func page[T any](p wire.Page[T], err error) (Answer, error) {
 	return Answer{Body: p.Items, Next: p.Next}, err
 }
 
-// param reads an identifier from the path. Names of parameters are lower case here, since
-// patterns are.
+// param reads an identifier from the path.
 func param[T id.Kinded](c Call, name string) (T, error) {
-	v, err := id.Parse[T](chi.URLParamFromCtx(c.http.Context(), name))
+	// Patterns are bound in lower case, and with them the names of their parameters.
+	v, err := id.Parse[T](chi.URLParamFromCtx(c.http.Context(), strings.ToLower(name)))
 	if err != nil {
-		return v, fault.Invalid("INVALID_ID", "Invalid "+name+" format").Because(err)
+		return v, badParam(name, err)
 	}
 	return v, nil
 }

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -13,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"pryde/internal/fault"
+	"pryde/internal/limit"
 )
 
 type requestIDKey struct{}
@@ -81,7 +81,7 @@ func (a *API) headers(w http.ResponseWriter, r *http.Request, rid string) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	if a.trusted(peer(r)) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
+	if a.proxies().Trust(r.RemoteAddr) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
 		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 	}
 }
@@ -134,38 +134,10 @@ func plainQuery(r *http.Request) error {
 
 // Address returns the IP address of the client: the peer's, or, where the peer is a trusted
 // proxy, the last address in X-Forwarded-For that is none.
-func (a *API) Address(r *http.Request) netip.Addr {
-	at := peer(r)
-	if !a.trusted(at) {
-		return at
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		if at = hop.Unmap(); !a.trusted(at) {
-			break
-		}
-	}
-	return at
+func (a *API) Address(r *http.Request) string { return a.client(r).String() }
+
+func (a *API) client(r *http.Request) netip.Addr {
+	return a.proxies().Client(r.RemoteAddr, r.Header.Values("X-Forwarded-For"))
 }
 
-func (a *API) trusted(at netip.Addr) bool {
-	for _, p := range a.o.Trusted {
-		if p.Contains(at) {
-			return true
-		}
-	}
-	return false
-}
-
-func peer(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	at, _ := netip.ParseAddr(host)
-	return at.Unmap()
-}
+func (a *API) proxies() limit.Proxies { return a.o.Trusted }

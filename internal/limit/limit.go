@@ -5,8 +5,9 @@ package limit
 import (
 	"container/list"
 	"errors"
+	"fmt"
 	"math"
-	"net/netip"
+	"strings"
 	"sync"
 	"time"
 )
@@ -46,32 +47,32 @@ func New(o Options) (*Limiter, error) {
 		for _, r := range rules {
 			t.rules = append(t.rules, paceOf(r.times(o.Factor)))
 		}
+		t.policy = policy(t.rules)
 		l.tables[name] = t
 	}
 	return l, nil
 }
 
-// Allow takes a token from every bucket that key has for operation, if each has one. Else it
-// takes none and says how long it is until each has. An operation without rules is always
-// allowed.
-func (l *Limiter) Allow(operation, key string) (ok bool, retryAfter time.Duration) {
-	t, ok := l.tables[operation]
-	if !ok {
-		return true, 0
-	}
-	return t.take(key, l.now().UnixNano())
+// A Verdict says whether somebody may do something now, and how much of their budget is left.
+// Where an operation has several rules, it speaks of the one that is closest to its end.
+type Verdict struct {
+	Allowed    bool
+	RetryAfter time.Duration // until it is allowed; 0 where it is now
+	Limit      int           // tokens of a full bucket; 0 where the operation has no rules
+	Remaining  int           // tokens that are left
+	Reset      time.Duration // until the bucket is full again
+	Policy     string        // every rule as a count and its time in seconds, such as 10;w=2, 120;w=60
 }
 
-// AddressKey returns the key by which an address is counted: an IPv4 address alone, and a /64
-// network of IPv6, because one customer has all of it.
-func AddressKey(a netip.Addr) string {
-	a = a.Unmap().WithZone("")
-	if a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
-			return p.Masked().String()
-		}
+// Take takes a token from every bucket that key has for operation, if each has one. Else it
+// takes none and says how long it is until each has. An operation without rules is always
+// allowed.
+func (l *Limiter) Take(operation, key string) Verdict {
+	t, ok := l.tables[operation]
+	if !ok {
+		return Verdict{Allowed: true}
 	}
-	return a.String()
+	return t.take(key, l.now().UnixNano())
 }
 
 // A pace is a rule in the form in which it is checked: a bucket is the moment, in nanoseconds
@@ -86,9 +87,26 @@ func paceOf(r Rule) pace {
 	return pace{interval: interval, depth: interval * int64(r.Burst)}
 }
 
+// tokens returns how many tokens a full bucket holds.
+func (p pace) tokens() int { return int(p.depth / p.interval) }
+
+// policy describes rules as the RateLimit-Policy header does: each as the tokens of a full
+// bucket and the seconds in which an empty one fills.
+func policy(rules []pace) string {
+	var b strings.Builder
+	for i, p := range rules {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%d;w=%d", p.tokens(), max(1, (p.depth+int64(time.Second)/2)/int64(time.Second)))
+	}
+	return b.String()
+}
+
 // table holds the buckets of one operation.
 type table struct {
 	rules   []pace
+	policy  string
 	maxKeys int
 
 	mu     sync.Mutex
@@ -102,7 +120,7 @@ type buckets struct {
 	fullAt [maxRules]int64 // nanoseconds since 1970
 }
 
-func (t *table) take(key string, now int64) (bool, time.Duration) {
+func (t *table) take(key string, now int64) Verdict {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e, known := t.byKey[key]
@@ -119,11 +137,24 @@ func (t *table) take(key string, now int64) (bool, time.Duration) {
 		next[i] = max(next[i], now) + p.interval
 		wait = max(wait, next[i]-now-p.depth)
 	}
-	if wait > 0 {
-		return false, time.Duration(wait)
+	if wait <= 0 {
+		b.fullAt = next
 	}
-	b.fullAt = next
-	return true, 0
+	v := t.state(b, now)
+	v.Allowed, v.RetryAfter = wait <= 0, time.Duration(max(wait, 0))
+	return v
+}
+
+// state describes the fullest use of the buckets of a key. The caller holds t.mu.
+func (t *table) state(b *buckets, now int64) Verdict {
+	v := Verdict{Policy: t.policy}
+	for i, p := range t.rules {
+		used := max(b.fullAt[i]-now, 0)
+		if left := int((p.depth - used) / p.interval); i == 0 || left < v.Remaining {
+			v.Limit, v.Remaining, v.Reset = p.tokens(), left, time.Duration(used)
+		}
+	}
+	return v
 }
 
 // add makes room for a key, and its buckets. Of the keys that were used least recently, it

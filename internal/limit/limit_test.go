@@ -2,7 +2,6 @@ package limit_test
 
 import (
 	"math"
-	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -34,10 +33,15 @@ func limiter(t testing.TB, text string, factor float64, maxKeys int) (*limit.Lim
 	return l, c
 }
 
+func allow(l *limit.Limiter, operation, key string) (bool, time.Duration) {
+	v := l.Take(operation, key)
+	return v.Allowed, v.RetryAfter
+}
+
 // passes counts how many of n calls pass.
 func passes(l *limit.Limiter, operation, key string, n int) (passed int) {
 	for range n {
-		if ok, _ := l.Allow(operation, key); ok {
+		if l.Take(operation, key).Allowed {
 			passed++
 		}
 	}
@@ -50,16 +54,16 @@ func TestBurstThenRate(t *testing.T) {
 	if got := passes(l, limit.Typing, "a", 30); got != 10 {
 		t.Errorf("at once: %d pass, want the burst of 10", got)
 	}
-	ok, after := l.Allow(limit.Typing, "a")
+	ok, after := allow(l, limit.Typing, "a")
 	if ok || after != 200*time.Millisecond {
 		t.Errorf("got %t, retry after %v; want false, 200ms", ok, after)
 	}
 	clock.advance(after - 1)
-	if ok, after := l.Allow(limit.Typing, "a"); ok || after != 1 {
+	if ok, after := allow(l, limit.Typing, "a"); ok || after != 1 {
 		t.Errorf("a nanosecond early: got %t, retry after %v", ok, after)
 	}
 	clock.advance(1)
-	if ok, _ := l.Allow(limit.Typing, "a"); !ok {
+	if ok, _ := allow(l, limit.Typing, "a"); !ok {
 		t.Error("after the time that was told it is still refused")
 	}
 	clock.advance(time.Hour)
@@ -82,7 +86,7 @@ func TestTwoRulesHoldAtOnce(t *testing.T) {
 	if passed < 238 || passed > 241 {
 		t.Errorf("in a minute: %d pass, want the 120 of the bucket and the 120 that came in", passed)
 	}
-	ok, after := l.Allow(limit.SendMessage, "a")
+	ok, after := allow(l, limit.SendMessage, "a")
 	if ok || after > 500*time.Millisecond {
 		t.Errorf("got %t, retry after %v; want false and the wait for the slower bucket", ok, after)
 	}
@@ -94,7 +98,7 @@ func TestRefusedCallsCostNothing(t *testing.T) {
 
 	clock.advance(time.Second)
 
-	if ok, _ := l.Allow(limit.Typing, "a"); !ok {
+	if ok, _ := allow(l, limit.Typing, "a"); !ok {
 		t.Error("somebody who was refused often is refused for longer")
 	}
 }
@@ -168,10 +172,10 @@ func TestBudgetIsExact(t *testing.T) {
 		passed := 0
 		for range rapid.IntRange(1, 60).Draw(rt, "calls") {
 			clock.advance(time.Duration(rapid.IntRange(0, 700).Draw(rt, "pause")) * time.Millisecond)
-			ok, after := l.Allow(limit.Typing, "a")
+			ok, after := allow(l, limit.Typing, "a")
 			if !ok {
 				clock.advance(after)
-				if ok, _ = l.Allow(limit.Typing, "a"); !ok {
+				if ok, _ = allow(l, limit.Typing, "a"); !ok {
 					rt.Fatalf("refused after a wait of %v", after)
 				}
 			}
@@ -183,19 +187,36 @@ func TestBudgetIsExact(t *testing.T) {
 	})
 }
 
-func TestAddressKeyCountsNetworksOfIPv6(t *testing.T) {
-	for address, want := range map[string]string{
-		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "fe80::1%eth0": "fe80::/64",
+func TestAVerdictSaysWhatIsLeft(t *testing.T) {
+	l, clock := limiter(t, "", 1, 0)
+	const policy = "10;w=2, 120;w=60"
+	for _, step := range []struct {
+		takes int
+		after time.Duration
+		want  limit.Verdict
+	}{
+		{1, 0, limit.Verdict{Allowed: true, Limit: 10, Remaining: 9, Reset: 200 * time.Millisecond, Policy: policy}},
+		{9, 0, limit.Verdict{Allowed: true, Limit: 10, Remaining: 0, Reset: 2 * time.Second, Policy: policy}},
+		{1, 0, limit.Verdict{RetryAfter: 200 * time.Millisecond, Limit: 10, Remaining: 0, Reset: 2 * time.Second, Policy: policy}},
+		{1, time.Minute, limit.Verdict{Allowed: true, Limit: 10, Remaining: 9, Reset: 200 * time.Millisecond, Policy: policy}},
 	} {
-		if got := limit.AddressKey(netip.MustParseAddr(address)); got != want {
-			t.Errorf("AddressKey(%s) = %s, want %s", address, got, want)
+		clock.advance(step.after)
+		var got limit.Verdict
+		for range step.takes {
+			got = l.Take(limit.SendMessage, "a")
 		}
+		if got != step.want {
+			t.Errorf("after %d takes: got %+v, want %+v", step.takes, got, step.want)
+		}
+	}
+	if got, want := l.Take("nobody limits this", "a"), (limit.Verdict{Allowed: true}); got != want {
+		t.Errorf("without rules: got %+v, want %+v", got, want)
 	}
 }
 
-func BenchmarkAllow(b *testing.B) {
+func BenchmarkTake(b *testing.B) {
 	l, _ := limiter(b, "", 1e9, 0)
 	for b.Loop() {
-		l.Allow(limit.SendMessage, "a")
+		l.Take(limit.SendMessage, "a")
 	}
 }

@@ -13,7 +13,7 @@ func TestKeysAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 1000 {
-		l.Allow(LogIn, strconv.Itoa(i))
+		l.Take(LogIn, strconv.Itoa(i))
 	}
 	tab := l.tables[LogIn]
 	if len(tab.byKey) != 100 || tab.recent.Len() != 100 {
@@ -22,10 +22,10 @@ func TestKeysAreBounded(t *testing.T) {
 
 	now = now.Add(time.Hour)
 	for i := range 200 {
-		l.Allow(LogIn, "later"+strconv.Itoa(i%2))
+		l.Take(LogIn, "later"+strconv.Itoa(i%2))
 	}
 	for i := range 98 {
-		l.Allow(LogIn, "new"+strconv.Itoa(i))
+		l.Take(LogIn, "new"+strconv.Itoa(i))
 		now = now.Add(time.Hour)
 	}
 	if len(tab.byKey) > 3 {

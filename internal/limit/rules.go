@@ -13,23 +13,30 @@ import (
 
 // The operations that are limited, and by whom they are counted.
 const (
-	Global        = "global"         // every request, per address
-	SendMessage   = "send_message"   // a message from either door, per user and per address
-	Lounge        = "lounge"         // a line in the lounge, per user and per address
-	Typing        = "typing"         // per user
-	LogIn         = "login"          // per address
-	SignUp        = "signup"         // per address
-	Refresh       = "refresh"        // per session
-	CheckUsername = "check_username" // per address
-	Search        = "search"         // per user
-	FriendRequest = "friend_request" // per user
-	Upload        = "upload"         // per address
-	UploadByUser  = "upload_user"    // per user
+	Global             = "global"               // every request whose route is not exempt, per address
+	SendMessage        = "send_message"         // a message from either door, per user
+	SendMessageAddress = "send_message_address" // the same, per address
+	Lounge             = "lounge"               // a line in the lounge, per user
+	Typing             = "typing"               // per user
+	GetOnlineUsers     = "get_online_users"     // per user
+	Join               = "join"                 // per user
+	LogIn              = "login"                // per address
+	SecondStep         = "second_step"          // the second step of a login, per address
+	SignUp             = "signup"               // per address
+	Refresh            = "refresh"              // per session
+	RefreshAddress     = "refresh_address"      // the same, per address
+	CheckUsername      = "check_username"       // per address
+	Search             = "search"               // per user
+	FriendRequest      = "friend_request"       // per user
+	Upload             = "upload"               // per address
+	UploadByUser       = "upload_user"          // per user
 )
 
-// defaults are the rules where configuration says nothing else.
-const defaults = `global=800/15m,send_message=5/1s:10+120/1m,lounge=5/1s:10+120/1m,typing=10/1s,login=10/15m,signup=5/1h,` +
-	`refresh=60/1m,check_username=30/15m,search=100/15m,friend_request=20/1h,upload=20/1h,upload_user=15/15m+50/1d`
+// defaults are the rules where configuration says nothing else. What is counted per address
+// beside a count per user is wide enough for some hundred people behind one address.
+const defaults = `global=800/15m,send_message=5/1s:10+120/1m,send_message_address=1000/1s:4000,lounge=5/1s:10+120/1m,typing=10/1s,` +
+	`get_online_users=5/1s:20,join=5/1s:20,login=10/15m,second_step=10/15m,signup=5/1h,refresh=60/1m,refresh_address=1200/1m,check_username=30/15m,` +
+	`search=100/15m,friend_request=20/1h,upload=20/1h,upload_user=15/15m+50/1d`
 
 const (
 	// maxCount bounds the count and the burst of a rule.

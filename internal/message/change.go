@@ -17,7 +17,8 @@ var (
 	errNoNewContent = fault.Invalid("EMPTY_MESSAGE", "Message content is required")
 )
 
-// Edit replaces the text of one's own message and tells both participants.
+// Edit replaces the text of one's own message and tells both participants. What may no longer
+// be sent may no longer be edited either.
 func (s *Service) Edit(ctx context.Context, who auth.Identity, of id.Message, in wire.EditedContent) (wire.Outcome[wire.Message], error) {
 	text, err := content(in.Content)
 	if err != nil {
@@ -32,6 +33,9 @@ func (s *Service) Edit(ctx context.Context, who auth.Identity, of id.Message, in
 	}
 	if m.Sender != who.User {
 		return wire.Outcome[wire.Message]{}, errNotYours
+	}
+	if err := s.mayMeet(ctx, who.User, m.Recipient); err != nil {
+		return wire.Outcome[wire.Message]{}, err
 	}
 
 	err = s.inLane(ctx, m.Conversation(), func(ctx context.Context) (err error) {
@@ -89,36 +93,6 @@ func deleted(by id.User, m Message, forAll, changed bool) wire.Outcome[wire.Dele
 		out.After = []wire.Outgoing{wire.MessageGone.At(m.Changed, wire.UserRoom(by), gone)}
 	}
 	return out
-}
-
-// MarkRead moves the caller's read mark to a message of somebody else and tells both
-// participants. Reading one's own message, or an older one again, changes nothing.
-func (s *Service) MarkRead(ctx context.Context, who auth.Identity, of id.Message) (wire.Outcome[wire.Message], error) {
-	m, known, err := s.mine(ctx, who, of)
-	if err != nil {
-		return wire.Outcome[wire.Message]{}, err
-	}
-	if m.Sender == who.User {
-		return wire.Outcome[wire.Message]{Reply: project(m, known)}, nil
-	}
-
-	changed := false
-	err = s.inLane(ctx, m.Conversation(), func(ctx context.Context) (err error) {
-		m, changed, err = s.store.MarkRead(ctx, who.User, of)
-		return err
-	})
-	s.recent.Forget(of.String())
-	if err != nil {
-		return wire.Outcome[wire.Message]{}, fmt.Errorf("mark read: %w", err)
-	}
-	out := wire.Outcome[wire.Message]{Reply: project(m, known)}
-	if changed {
-		out.After = []wire.Outgoing{
-			wire.MessageWasRead.At(m.Changed, wire.UserRoom(who.User), wire.MessageRead{MessageID: m.ID, ConversationWith: m.Sender}),
-			wire.MessageWasRead.At(m.Changed, wire.UserRoom(m.Sender), wire.MessageRead{MessageID: m.ID, ReadBy: who.User}),
-		}
-	}
-	return out, nil
 }
 
 // mine returns a message that the caller takes part in, and its participants. Nobody else

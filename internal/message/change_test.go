@@ -125,7 +125,7 @@ func TestReadingTellsBothAndCountsDown(t *testing.T) {
 	}
 
 	for _, u := range []id.User{ann.User, bob.User} {
-		if got, want := w.take(u), []string{"message:read"}; !slices.Equal(got, want) {
+		if got, want := w.take(u), []string{"message:delivered", "message:read"}; !slices.Equal(got, want) {
 			t.Errorf("heard %q, want %q", got, want)
 		}
 	}

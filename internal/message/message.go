@@ -80,7 +80,41 @@ type Row struct {
 	Unread   int        // messages of the peer after the read mark, deleted ones not counted
 	ReadUpTo id.Message // how far the participant has read; zero at first
 	PeerRead id.Message // how far the peer has read; zero at first
-	Changed  order.Seq  // of the last commit that changed the row
+	PeerHas  id.Message // how far messages have reached the peer's devices; zero at first
+	Settings Settings
+	Changed  order.Seq // of the last commit that changed the row
+}
+
+// Settings are what a person has set for a conversation.
+type Settings struct {
+	Archived     bool
+	Muted        bool
+	MutedUntil   time.Time // zero: until they say otherwise
+	MarkedUnread time.Time // zero where they have not marked it
+}
+
+// MutedAt reports whether the person wants no notices at a moment.
+func (s Settings) MutedAt(t time.Time) bool {
+	return s.Muted && (s.MutedUntil.IsZero() || t.Before(s.MutedUntil))
+}
+
+// A State is a conversation as one participant has set it.
+type State struct {
+	User      id.User
+	Peer      id.User
+	Settings  Settings
+	ReadUpTo  id.Message // how far the participant has read; zero at first
+	ReadAt    time.Time
+	CreatedAt time.Time
+	UpdatedAt time.Time // of the participant's last change
+	Changed   order.Seq // of the last commit that changed the row
+}
+
+// A Receipt is what the reading or the arrival of a message changed.
+type Receipt struct {
+	Message   Message // Changed is the commit's number where anything changed
+	Read      bool    // the read mark moved
+	Delivered bool    // the mark of what was delivered moved
 }
 
 // A Page is a part of a list, and whether there is more behind it.
@@ -93,11 +127,11 @@ type Page[T any] struct {
 // of seq.
 type Changes struct {
 	Seq     order.Seq // of the newest commit that they take account of
-	TooMany bool      // more rows than asked for; only Rows and Seq are filled
+	Reload  bool      // more rows than asked for, or a block that hid some is over; only Rows and Seq are filled
 	New     []Message // stored since, in their newest state; those deleted since are in Deleted only
 	Changed []Message // stored before, changed since
-	Deleted []Gone    // deleted since, for all or by the person for themselves
-	Rows    []Row     // conversations that changed since, by their change; where there is too much, the 100 with the newest messages
+	Deleted []Gone    // deleted since, by the person for themselves or for all; what is both is theirs
+	Rows    []Row     // conversations that changed since, by their change; where Reload is set, the 100 with the newest messages
 }
 
 // Gone names a deleted message.
@@ -113,6 +147,8 @@ var (
 	ErrNoMessage = fault.NotFound("MESSAGE_NOT_FOUND", "Message not found")
 	// ErrGone answers a change to a message that is deleted for all.
 	ErrGone = fault.NotFound("MESSAGE_DELETED", "Message is deleted")
+	// ErrNoConversation answers a change to a conversation that a person does not have.
+	ErrNoConversation = fault.NotFound("CONVERSATION_NOT_FOUND", "No conversation found")
 )
 
 // A Store keeps messages. Each method is atomic. Those that change something give the change
@@ -146,11 +182,26 @@ type Store interface {
 	// DeleteForSelf hides a message from one participant. A second call changes nothing,
 	// reports false and takes no number.
 	DeleteForSelf(ctx context.Context, m id.Message, u id.User, at time.Time) (Message, bool, error)
-	// MarkRead moves a person's read mark to a message of somebody else, never backwards, and
-	// counts what is unread after it. It returns the message with Changed set to the commit and
-	// reports whether anything changed.
-	MarkRead(ctx context.Context, u id.User, m id.Message) (Message, bool, error)
+	// MarkRead moves a person's read mark to a message, never backwards, counts what is unread
+	// after it, and takes the mark "unread" from the conversation. What is read was delivered.
+	// In notes to oneself nothing moves.
+	MarkRead(ctx context.Context, u id.User, m id.Message, at time.Time) (Receipt, error)
+	// MarkDelivered moves the mark of what has reached a person's devices to a message of
+	// somebody else, never backwards.
+	MarkDelivered(ctx context.Context, u id.User, m id.Message) (Receipt, error)
+	// Arrange changes what a person has set for the conversation with a peer, and reports
+	// whether anything changed. set runs where writes are serialised: it only looks at what it
+	// is given. A conversation that the person does not have is made where create is set, and
+	// is ErrNoConversation else.
+	Arrange(ctx context.Context, u, peer id.User, create bool, at time.Time, set func(*Settings)) (State, bool, error)
+	// Clear hides every message that a person can see in the conversation with a peer from that
+	// person, and takes the mark "unread" away. It reports whether there was any, and is
+	// ErrNoConversation where the person does not have the conversation.
+	Clear(ctx context.Context, u, peer id.User) (bool, error)
+	// Media returns the messages of a conversation that have an attachment and that viewer can
+	// see, newest first, the first skip left out.
+	Media(ctx context.Context, c Conversation, viewer id.User, skip, limit int) (Page[Message], error)
 	// Since returns what changed for a person after a number. More than limit messages, and more
-	// than limit (at least 100) conversations, are TooMany.
+	// than limit (at least 100) conversations, are Reload.
 	Since(ctx context.Context, u id.User, after order.Seq, limit int) (Changes, error)
 }

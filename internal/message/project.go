@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"time"
 
 	"pryde/internal/id"
 	"pryde/internal/wire"
@@ -52,10 +53,14 @@ func projectAll(ms []Message, known map[id.User]wire.Person) []wire.Message {
 }
 
 // projectRow shows a conversation as a row of its participant's list.
-func projectRow(r Row, known map[id.User]wire.Person) wire.Conversation {
+func projectRow(r Row, known map[id.User]wire.Person, now time.Time) wire.Conversation {
 	c := wire.Conversation{
 		ID: r.Peer, UnreadCount: r.Unread, Unread: r.Unread,
-		LastReadMessageID: mark(r.ReadUpTo), PeerLastReadMessageID: mark(r.PeerRead),
+		LastReadMessageID: mark(r.ReadUpTo), PeerLastReadMessageID: mark(r.PeerRead), PeerLastDeliveredID: mark(r.PeerHas),
+		ManuallyUnread: !r.Settings.MarkedUnread.IsZero(), Archived: r.Settings.Archived, Muted: r.Settings.MutedAt(now),
+	}
+	if c.Muted {
+		c.MutedUntil = moment(r.Settings.MutedUntil)
 	}
 	if p, ok := known[r.Peer]; ok {
 		c.OtherUser = &p
@@ -68,6 +73,47 @@ func projectRow(r Row, known map[id.User]wire.Person) wire.Conversation {
 		}
 	}
 	return c
+}
+
+// conversationID names a conversation on the wire.
+func conversationID(key [32]byte, c Conversation) wire.ConversationID {
+	h := hmac.New(sha256.New, key[:])
+	h.Write([]byte("conversation"))
+	h.Write(c.Low[:])
+	h.Write(c.High[:])
+	return wire.ConversationID(h.Sum(nil)[:id.Size])
+}
+
+// projectState shows a conversation as one participant has set it.
+func projectState(st State, key [32]byte, now time.Time) wire.ConversationState {
+	c := Between(st.User, st.Peer)
+	w := wire.ConversationState{
+		ID: conversationID(key, c), Participants: []id.User{c.Low, c.High}, CreatedAt: st.CreatedAt, UpdatedAt: st.UpdatedAt,
+	}
+	if c.Low == c.High {
+		w.Participants = w.Participants[:1]
+	}
+	if st.Settings.Archived {
+		w.ArchivedBy = []id.User{st.User}
+	}
+	if st.Settings.MutedAt(now) {
+		w.MutedBy = []wire.MutedBy{{User: st.User, MutedUntil: moment(st.Settings.MutedUntil)}}
+	}
+	if at := st.Settings.MarkedUnread; !at.IsZero() {
+		w.UnreadFor = []wire.UnreadFor{{User: st.User, MarkedUnreadAt: at}}
+	}
+	if !st.ReadUpTo.IsZero() {
+		w.LastReadMessageID = []wire.LastReadBy{{User: st.User, MessageID: st.ReadUpTo, UpdatedAt: st.ReadAt}}
+	}
+	return w
+}
+
+// moment is a time, or nil where there is none.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 func mark(m id.Message) *id.Message {

@@ -3,6 +3,7 @@ package message
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"pryde/internal/auth"
 	"pryde/internal/fault"
@@ -14,8 +15,9 @@ import (
 const maxSync = 1_000
 
 var (
-	errNobody = fault.NotFound("USER_NOT_FOUND", "User not found")
-	errOffset = fault.Invalid("INVALID_OFFSET", "since is no offset")
+	errNobody  = fault.NotFound("USER_NOT_FOUND", "User not found")
+	errBlocked = fault.Forbidden("CANNOT_INTERACT", "You cannot interact with this user")
+	errOffset  = fault.Invalid("INVALID_OFFSET", "since is no offset")
 )
 
 // Thread returns the messages with one person, oldest first.
@@ -26,6 +28,9 @@ func (s *Service) Thread(ctx context.Context, who auth.Identity, with id.User, q
 	}
 	if _, ok := known[with]; !ok {
 		return wire.Page[wire.Message]{}, errNobody
+	}
+	if err := s.mayMeet(ctx, who.User, with); err != nil {
+		return wire.Page[wire.Message]{}, err
 	}
 	page, err := s.store.PageBefore(ctx, Between(who.User, with), who.User, q.Before, q.Limit)
 	if err != nil {
@@ -38,13 +43,51 @@ func (s *Service) Thread(ctx context.Context, who auth.Identity, with id.User, q
 	return out, nil
 }
 
-// Conversations returns a person's list, newest first.
+// mayMeet returns errBlocked where one of two people blocks the other.
+func (s *Service) mayMeet(ctx context.Context, u, with id.User) error {
+	blocked, err := s.people.BlockedWith(ctx, u)
+	if err != nil {
+		return fmt.Errorf("look up blocks: %w", err)
+	}
+	if blocked[with] {
+		return errBlocked
+	}
+	return nil
+}
+
+// Media returns the attachments in the messages with one person, newest first.
+func (s *Service) Media(ctx context.Context, who auth.Identity, with id.User, q wire.MediaQuery) (wire.Media, error) {
+	known, err := s.people.People(ctx, []id.User{who.User, with})
+	if err != nil {
+		return wire.Media{}, fmt.Errorf("media: %w", err)
+	}
+	if _, ok := known[with]; !ok {
+		return wire.Media{}, errNobody
+	}
+	if err := s.mayMeet(ctx, who.User, with); err != nil {
+		return wire.Media{}, err
+	}
+	page, err := s.store.Media(ctx, Between(who.User, with), who.User, q.Skip, q.Limit)
+	if err != nil {
+		return wire.Media{}, fmt.Errorf("media: %w", err)
+	}
+	out := wire.Media{HasMore: page.More}
+	for _, m := range page.Items {
+		out.Media = append(out.Media, wire.MediaItem{
+			ID: m.ID, Attachment: m.Attachment, Sender: person(m.Sender, known), CreatedAt: m.CreatedAt,
+		})
+	}
+	return out, nil
+}
+
+// Conversations returns a person's list, newest first. Who blocks whom is not in it, so that a
+// page may be shorter than its limit and go on all the same.
 func (s *Service) Conversations(ctx context.Context, who auth.Identity, q wire.ListQuery) (wire.Page[wire.Conversation], error) {
 	page, err := s.store.Rows(ctx, who.User, q.Before, q.Limit)
 	if err != nil {
 		return wire.Page[wire.Conversation]{}, fmt.Errorf("conversations: %w", err)
 	}
-	rows, err := s.rows(ctx, page.Items)
+	rows, err := s.rows(ctx, who.User, page.Items)
 	if err != nil {
 		return wire.Page[wire.Conversation]{}, fmt.Errorf("conversations: %w", err)
 	}
@@ -55,7 +98,12 @@ func (s *Service) Conversations(ctx context.Context, who auth.Identity, q wire.L
 	return out, nil
 }
 
-func (s *Service) rows(ctx context.Context, rows []Row) ([]wire.Conversation, error) {
+// rows shows the conversations of a person, without those that a block hides.
+func (s *Service) rows(ctx context.Context, u id.User, rows []Row) ([]wire.Conversation, error) {
+	blocked, err := s.people.BlockedWith(ctx, u)
+	if err != nil {
+		return nil, err
+	}
 	peers := make([]id.User, len(rows))
 	for i, r := range rows {
 		peers[i] = r.Peer
@@ -64,21 +112,32 @@ func (s *Service) rows(ctx context.Context, rows []Row) ([]wire.Conversation, er
 	if err != nil {
 		return nil, err
 	}
-	out := make([]wire.Conversation, len(rows))
-	for i, r := range rows {
-		out[i] = projectRow(r, known)
+	out := make([]wire.Conversation, 0, len(rows))
+	for _, r := range rows {
+		if !blocked[r.Peer] {
+			out = append(out, projectRow(r, known, s.now()))
+		}
 	}
 	return out, nil
 }
 
-// Unread returns how many messages a person has not read, and from whom.
+// Unread returns how many messages a person has not read, and from whom. Who blocks whom does
+// not count.
 func (s *Service) Unread(ctx context.Context, who auth.Identity) (wire.Unread, error) {
 	counts, err := s.store.Unread(ctx, who.User)
 	if err != nil {
 		return wire.Unread{}, fmt.Errorf("unread: %w", err)
 	}
+	blocked, err := s.people.BlockedWith(ctx, who.User)
+	if err != nil {
+		return wire.Unread{}, fmt.Errorf("unread: %w", err)
+	}
 	peers := make([]id.User, 0, len(counts))
 	for u := range counts {
+		if blocked[u] {
+			delete(counts, u)
+			continue
+		}
 		peers = append(peers, u)
 	}
 	known, err := s.people.People(ctx, peers)
@@ -117,11 +176,11 @@ func (s *Service) Sync(ctx context.Context, who auth.Identity, since string) (wi
 			return wire.Sync{}, fmt.Errorf("sync: %w", err)
 		}
 	}
-	return s.synced(ctx, who, c, foreign || future || c.TooMany)
+	return s.synced(ctx, who, c, foreign || future || c.Reload)
 }
 
 func (s *Service) synced(ctx context.Context, who auth.Identity, c Changes, reload bool) (wire.Sync, error) {
-	rows, err := s.rows(ctx, c.Rows)
+	rows, err := s.rows(ctx, who.User, c.Rows)
 	if err != nil {
 		return wire.Sync{}, fmt.Errorf("sync: %w", err)
 	}
@@ -136,6 +195,12 @@ func (s *Service) synced(ctx context.Context, who auth.Identity, c Changes, relo
 	if reload {
 		return out, nil
 	}
+	blocked, err := s.people.BlockedWith(ctx, who.User)
+	if err != nil {
+		return wire.Sync{}, fmt.Errorf("sync: %w", err)
+	}
+	hidden := func(m Message) bool { return blocked[m.Conversation().Other(who.User)] }
+	c.New, c.Changed = slices.DeleteFunc(c.New, hidden), slices.DeleteFunc(c.Changed, hidden)
 	known, err := s.people.People(ctx, participants(c.New, c.Changed))
 	if err != nil {
 		return wire.Sync{}, fmt.Errorf("sync: %w", err)

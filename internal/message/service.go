@@ -47,6 +47,8 @@ type People interface {
 	People(ctx context.Context, us []id.User) (map[id.User]wire.Person, error)
 	// MayWrite returns a fault where from may not write to to.
 	MayWrite(ctx context.Context, from, to id.User) error
+	// BlockedWith returns everybody whom u blocks or who blocks u. It is only looked at.
+	BlockedWith(ctx context.Context, u id.User) (map[id.User]bool, error)
 }
 
 // Options are what a service is made of. All are required.

@@ -29,9 +29,12 @@ var (
 	eve = auth.Identity{User: id.User{11: 0xe}}
 )
 
-// everybody says that every account exists but those it names, and that everybody may write
-// to everybody else.
-type everybody struct{ gone map[id.User]bool }
+// everybody says that every account exists but those that are gone, and that everybody may
+// write to everybody else but those who are apart.
+type everybody struct {
+	gone  map[id.User]bool
+	apart map[id.User]map[id.User]bool // in both directions
+}
 
 func (e everybody) People(_ context.Context, us []id.User) (map[id.User]wire.Person, error) {
 	known := make(map[id.User]wire.Person)
@@ -43,11 +46,28 @@ func (e everybody) People(_ context.Context, us []id.User) (map[id.User]wire.Per
 	return known, nil
 }
 
-func (e everybody) MayWrite(_ context.Context, _, to id.User) error {
-	if e.gone[to] {
+func (e everybody) MayWrite(_ context.Context, from, to id.User) error {
+	switch {
+	case e.gone[to]:
 		return fault.NotFound("USER_NOT_FOUND", "User not found")
+	case e.apart[from][to]:
+		return fault.Forbidden("CANNOT_MESSAGE", "Cannot send message to this user")
 	}
 	return nil
+}
+
+func (e everybody) BlockedWith(_ context.Context, u id.User) (map[id.User]bool, error) {
+	return e.apart[u], nil
+}
+
+// part sets whether a block stands between two people.
+func (e everybody) part(a, b id.User, apart bool) {
+	for _, p := range [][2]id.User{{a, b}, {b, a}} {
+		if e.apart[p[0]] == nil {
+			e.apart[p[0]] = map[id.User]bool{}
+		}
+		e.apart[p[0]][p[1]] = apart
+	}
 }
 
 // world is a service on a real store, and what it published, as a door hands it over.

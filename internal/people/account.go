@@ -14,10 +14,12 @@ import (
 type Account struct {
 	ID           id.User
 	Username     string // unique without regard to case
-	Email        string // lower case, unique
+	Email        string // lower case, unique; empty once deleted
 	DisplayName  string
 	ProfilePhoto string
-	PasswordHash string // PHC string of argon2id
+	PasswordHash string // PHC string of argon2id; empty: nobody can log in
+	PasswordEra  int64  // counts how often the owner has replaced the password
+	Revision     int64  // counts the changes of what the owner tells of themselves
 	Role         string // user, moderator, admin, super_admin
 	Details      Details
 	Active       bool // false: deactivated by its owner
@@ -28,11 +30,18 @@ type Account struct {
 
 // Details are what a person tells of themselves. They are sealed at rest with their key.
 type Details struct {
-	FullName string `json:"fullName"`
-	Birthday string `json:"birthday"` // YYYY-MM-DD
-	Pronouns string `json:"pronouns"`
-	Bio      string `json:"bio"`
-	Identity string `json:"identity"`
+	FullName       string `json:"fullName"`
+	Birthday       string `json:"birthday"` // YYYY-MM-DD
+	Nickname       string `json:"nickname"`
+	Pronouns       string `json:"pronouns"`
+	CustomPronouns string `json:"customPronouns"`
+	Gender         string `json:"gender"`
+	CustomGender   string `json:"customGender"`
+	CoverPhoto     string `json:"coverPhoto"`
+	Bio            string `json:"bio"`
+	Location       string `json:"location"`
+	Website        string `json:"website"`
+	Identity       string `json:"identity"`
 }
 
 // What a store answers about accounts.
@@ -51,9 +60,33 @@ type Store interface {
 	// AccountByLogin returns the account with this e-mail address or username, without regard
 	// to case, or ErrNoAccount.
 	AccountByLogin(ctx context.Context, login string) (Account, error)
-	// SetPasswordHash replaces the hash of an account's password.
-	SetPasswordHash(ctx context.Context, u id.User, hash string) error
+	// SearchAccounts returns the accounts in use whose username or display name contains part,
+	// without regard to case: who has exactly this username first, then those whose username
+	// begins with it, then the others by username. Those in except are left out; at most limit
+	// come back. part is lower case and not empty.
+	SearchAccounts(ctx context.Context, part string, except []id.User, limit int) ([]Account, error)
+	// UpgradePasswordHash puts another hash of the same password in the place of from. Where the
+	// hash is another one meanwhile, it changes nothing.
+	UpgradePasswordHash(ctx context.Context, u id.User, from, to string) error
+	// ReplacePassword gives an account the hash of a new password and the next era, and ends all
+	// sessions of the person but keep, all at once; ended are those that had not ended before.
+	// It changes nothing and reports false where the era is not the present one or keep is no
+	// living session of the person.
+	ReplacePassword(ctx context.Context, u id.User, era int64, hash, keep string, at time.Time) (done bool, ended []string, err error)
+	// SetProfile replaces the display name, the photo and the details of an account and raises
+	// its revision. It changes nothing and reports false where the revision of a is not the
+	// present one, or the account is deleted.
+	SetProfile(ctx context.Context, a Account) (bool, error)
 	// SetActive says whether an account is in use or deactivated by its owner. It is
 	// ErrNoAccount where there is none.
 	SetActive(ctx context.Context, u id.User, active bool) error
+	// Deactivate does what SetActive does to say that an account is not in use, and ends all
+	// sessions of the person at once. It returns those that had not ended before.
+	Deactivate(ctx context.Context, u id.User, at time.Time) (ended []string, err error)
+	// DeleteAccount marks an account as deleted and ends all sessions of the person at once. It
+	// returns those that had not ended before. What the person told of themselves goes: details,
+	// display name, photo, password and second factor. The e-mail address is free again; the
+	// username stays taken, so that nobody can pass for somebody who wrote under it. It is
+	// ErrNoAccount where there is none or it is deleted.
+	DeleteAccount(ctx context.Context, u id.User, at time.Time) (ended []string, err error)
 }

@@ -19,10 +19,11 @@ const (
 // nobody can lock somebody else out.
 type login struct{ account, address string }
 
-// failures counts wrong passwords, in memory. Its methods are safe for concurrent use.
+// failures counts wrong passwords or codes, in memory. Its methods are safe for concurrent use.
 type failures struct {
-	now func() time.Time
-	max int
+	now  func() time.Time
+	most int // failures that lock
+	max  int
 
 	mu     sync.Mutex
 	byKey  map[login]*list.Element
@@ -35,8 +36,8 @@ type failed struct {
 	until time.Time // when it is forgotten
 }
 
-func newFailures(now func() time.Time, most int) *failures {
-	return &failures{now: now, max: most, byKey: make(map[login]*list.Element)}
+func newFailures(now func() time.Time, most, remembered int) *failures {
+	return &failures{now: now, most: most, max: remembered, byKey: make(map[login]*list.Element)}
 }
 
 // begin counts an attempt as failed before its password is checked, so that attempts at the
@@ -57,7 +58,7 @@ func (f *failures) begin(l login) (locked time.Duration) {
 		f.byKey[l] = e
 	}
 	r := e.Value.(*failed)
-	if r.times >= maxFailures {
+	if r.times >= f.most {
 		return r.until.Sub(now)
 	}
 	r.times++

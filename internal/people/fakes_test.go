@@ -20,11 +20,17 @@ var errDown = errors.New("disk on fire at /var/lib")
 
 // store keeps accounts and sessions in memory.
 type store struct {
-	mu       sync.Mutex
-	accounts map[id.User]people.Account
-	sessions map[string]auth.Session
-	down     bool
-	reads    int // of accounts by their id
+	mu        sync.Mutex
+	accounts  map[id.User]people.Account
+	sessions  map[string]auth.Session
+	factors   map[id.User]factor
+	blocks    map[pair]people.Block
+	follows   map[pair]bool
+	audiences map[id.User]people.Audience
+	down      bool
+	creating  func() // called before a session is made, without the lock
+	changing  func() // called before a change of a password or a profile, without the lock
+	reads     int    // of accounts by their id
 }
 
 // locked returns errDown while the store is down. The caller unlocks.
@@ -79,10 +85,6 @@ func (s *store) AccountByLogin(_ context.Context, login string) (people.Account,
 	return people.Account{}, people.ErrNoAccount
 }
 
-func (s *store) SetPasswordHash(_ context.Context, u id.User, hash string) error {
-	return s.change(u, func(a *people.Account) { a.PasswordHash = hash })
-}
-
 func (s *store) SetActive(_ context.Context, u id.User, active bool) error {
 	return s.change(u, func(a *people.Account) { a.Active = active })
 }
@@ -102,6 +104,9 @@ func (s *store) change(u id.User, fn func(*people.Account)) error {
 }
 
 func (s *store) CreateSession(_ context.Context, n auth.Session) error {
+	if s.creating != nil {
+		s.creating()
+	}
 	defer s.mu.Unlock()
 	if err := s.lock(); err != nil {
 		return err
@@ -127,7 +132,7 @@ func (s *store) RotateSession(_ context.Context, from int, n auth.Session) (bool
 	if err := s.lock(); err != nil {
 		return false, err
 	}
-	if s.sessions[n.ID].Generation != from {
+	if old := s.sessions[n.ID]; old.Generation != from || !old.RevokedAt.IsZero() {
 		return false, nil
 	}
 	s.sessions[n.ID] = n
@@ -192,7 +197,11 @@ func (h *house) advance(d time.Duration) {
 
 func open(t testing.TB) *house {
 	t.Helper()
-	h := &house{store: &store{accounts: map[id.User]people.Account{}, sessions: map[string]auth.Session{}}}
+	h := &house{store: &store{
+		accounts: map[id.User]people.Account{}, sessions: map[string]auth.Session{},
+		factors: map[id.User]factor{},
+		blocks:  map[pair]people.Block{}, follows: map[pair]bool{}, audiences: map[id.User]people.Audience{},
+	}}
 	sessions, err := auth.New(auth.Options{
 		Store: h.store, Accounts: people.NewStandings(h.store),
 		Keys:         auth.Keys{Access: auth.NewSecret([]byte("an access key")), Refresh: auth.NewSecret([]byte("a refresh key"))},
@@ -203,7 +212,8 @@ func open(t testing.TB) *house {
 	}
 	h.sessions = sessions
 	h.Service = people.New(people.Options{
-		Store: h.store, Sessions: sessions, Ender: h, IDs: id.NewSource(h.now, rand.Reader), Now: h.now, Rand: rand.Reader,
+		Store: h.store, Factors: h.store, Ties: h.store, Sessions: sessions, Ender: h, Key: [32]byte{1},
+		IDs: id.NewSource(h.now, rand.Reader), Now: h.now, Rand: rand.Reader,
 	})
 	return h
 }

@@ -25,12 +25,19 @@ const (
 	MaxPronouns    = 50
 	MaxIdentity    = 100
 	MaxBio         = 500
+	MaxLocation    = 100
 	MinAge         = 18 // years
 	maxAge         = 150
 )
 
 // maxField bounds what is looked at of one field, in bytes.
 const maxField = 64 << 10
+
+// What a username and a new password have to be.
+const (
+	usernameRule = "Username must be 3 to 30 letters, digits and underscores"
+	passwordRule = "Password must be 12 to 128 characters with a lower case letter, an upper case letter, a digit and a special character"
+)
 
 var (
 	errRejected = fault.Invalid("VALIDATION_FAILED", "Validation failed")
@@ -89,10 +96,9 @@ func readSignUp(in wire.SignUp, today time.Time) (Account, error) {
 	}
 	var f form
 	f.line(a.Details.FullName, MinFullName, MaxFullName, "fullName", "Full name must be between 2 and 100 characters")
-	f.check(isUsername(a.Username), "username", "Username must be 3 to 30 letters, digits and underscores")
+	f.check(isUsername(a.Username), "username", usernameRule)
 	f.check(isEmail(a.Email), "email", "Please enter a valid email address")
-	f.check(isPassword(in.Password), "password",
-		"Password must be 12 to 128 characters with a lower case letter, an upper case letter, a digit and a special character")
+	f.check(isPassword(in.Password), "password", passwordRule)
 	f.check(isDate && !birthday.After(today) && today.Year()-birthday.Year() <= maxAge, "birthday", "Please enter a valid date of birth")
 	f.line(a.DisplayName, 0, MaxDisplayName, "displayName", "Display name must be at most 50 characters")
 	f.line(a.Details.Pronouns, 0, MaxPronouns, "pronouns", "Pronouns must be at most 50 characters")
@@ -109,7 +115,7 @@ func readLogIn(in wire.LogIn) (string, error) {
 	name := normalEmail(in.Email)
 	var f form
 	f.check(name != "" && len(name) <= MaxEmail, "email", "Please enter your email address")
-	f.check(in.Password != "" && utf8.RuneCountInString(in.Password) <= MaxPassword, "password", "Please enter your password")
+	f.checkPassword(in.Password, "password")
 	return name, f.err()
 }
 

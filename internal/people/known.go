@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"pryde/internal/auth"
-	"pryde/internal/fault"
 	"pryde/internal/id"
 	"pryde/internal/wire"
 )
@@ -86,22 +85,6 @@ func (s *Service) People(ctx context.Context, us []id.User) (map[id.User]wire.Pe
 		}
 	}
 	return people, nil
-}
-
-// ErrUnavailable answers a message to somebody who is banned or has deactivated their account.
-var ErrUnavailable = fault.Forbidden("USER_UNAVAILABLE", "This user is not available")
-
-// MayWrite returns nil where from may write to to, else ErrNoAccount or ErrUnavailable. Notes
-// to oneself are allowed. That from may be here is not asked.
-func (s *Service) MayWrite(ctx context.Context, from, to id.User) error {
-	c, err := s.card(ctx, to)
-	if err != nil {
-		return err
-	}
-	if from != to && !c.available {
-		return ErrUnavailable
-	}
-	return nil
 }
 
 // Forget makes the next look at an account a fresh one. Whoever changes an account calls it

@@ -127,7 +127,7 @@ func TestHashesOfNoKnownFormAreErrors(t *testing.T) {
 
 func TestFailuresAreBounded(t *testing.T) {
 	now := time.Unix(0, 0)
-	f := newFailures(func() time.Time { return now }, 100)
+	f := newFailures(func() time.Time { return now }, maxFailures, 100)
 	for i := range 1000 {
 		f.begin(login{strconv.Itoa(i), "192.0.2.1"})
 	}
@@ -142,7 +142,7 @@ func TestFailuresAreBounded(t *testing.T) {
 }
 
 func TestAttemptThatCouldNotBeCheckedIsTakenBack(t *testing.T) {
-	f := newFailures(time.Now, 100)
+	f := newFailures(time.Now, maxFailures, 100)
 	l := login{"alice", "192.0.2.1"}
 	for range 20 {
 		if locked := f.begin(l); locked != 0 {

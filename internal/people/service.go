@@ -37,32 +37,44 @@ type Ender interface {
 // Options are what a service is made of. All are required.
 type Options struct {
 	Store    Store
+	Factors  SecondFactors
+	Ties     Ties
 	Sessions *auth.Sessions
 	Ender    Ender
 	IDs      *id.Source
+	Key      [32]byte // recognises backup codes
 	Now      func() time.Time
-	Rand     io.Reader // salts passwords; it is read by one goroutine at a time
+	Rand     io.Reader // salts passwords and makes secrets; safe for concurrent use
 }
 
 // Service is the one place where accounts are made, entered and looked at. Its methods are
 // safe for concurrent use. Where the store does not answer, the error is auth.ErrStoreAway.
 type Service struct {
 	*Standings
+	factors   SecondFactors
+	ties      Ties
+	tied      *dedup.Cache[ties]
 	sessions  *auth.Sessions
 	ender     Ender
 	ids       *id.Source
+	key       [32]byte
 	now       func() time.Time
+	rand      io.Reader
 	passwords *passwords
-	failures  *failures
+	failures  *failures // of logins, by account and address
+	guesses   *guesses
 	known     *dedup.Cache[card]
 }
 
 // New returns a service.
 func New(o Options) *Service {
 	return &Service{
-		Standings: NewStandings(o.Store), sessions: o.Sessions, ender: o.Ender, ids: o.IDs, now: o.Now,
+		Standings: NewStandings(o.Store), factors: o.Factors, ties: o.Ties, sessions: o.Sessions, ender: o.Ender,
+		ids: o.IDs, key: o.Key, now: o.Now, rand: o.Rand,
 		passwords: newPasswords(o.Rand),
-		failures:  newFailures(o.Now, maxRemembered),
+		failures:  newFailures(o.Now, maxFailures, maxRemembered),
+		guesses:   newGuesses(o.Now),
+		tied:      dedup.New(dedup.Options[ties]{TTL: knownFor, MaxWeight: maxTies, Weigh: weighTies, Now: o.Now}),
 		known:     dedup.New(dedup.Options[card]{TTL: knownFor, MaxWeight: maxKnown, Now: o.Now}),
 	}
 }
@@ -71,7 +83,7 @@ func New(o Options) *Service {
 var ErrCredentials = fault.Unauthenticated("INVALID_CREDENTIALS", "Invalid email or password")
 
 // errLocked refuses every login to an account from an address with too many failures.
-var errLocked = fault.RateLimited("ACCOUNT_LOCKED", "Too many failed login attempts. Please try again later.", lockout)
+var errLocked = fault.Locked("ACCOUNT_LOCKED", "Too many failed login attempts. Please try again later.", lockout)
 
 // SignUp makes an account and opens its first session. What is wrong with the form is a
 // *Rejected, ErrUnderage, or a fault with the code of ErrEmailTaken or ErrUsernameTaken.
@@ -128,11 +140,12 @@ func taken(err error) error {
 	return away("sign up", err)
 }
 
-// LogIn opens a session for somebody who knows the password of an account. It takes as long,
-// and says the same, where there is no such account. An account that its owner deactivated is
-// active again afterwards. The error is ErrCredentials, a *Rejected, a fault of
-// KindRateLimited with the code ACCOUNT_LOCKED, auth.ErrAccountDeleted, auth.ErrAccountBanned,
-// or one of KindUnavailable with the code BUSY.
+// LogIn opens a session for somebody who knows the password of an account; where the account
+// has a second factor, the answer carries a temporary token for SecondStep instead. It takes as
+// long, and says the same, where there is no such account. An account that its owner
+// deactivated is active again afterwards. The error is ErrCredentials, a *Rejected, a fault of
+// KindLocked with the code ACCOUNT_LOCKED, auth.ErrAccountDeleted, auth.ErrAccountBanned, or
+// one of KindUnavailable with the code BUSY.
 func (s *Service) LogIn(ctx context.Context, in wire.LogIn, from auth.Device) (auth.Entered[wire.LoggedIn], error) {
 	name, err := readLogIn(in)
 	if err != nil {
@@ -142,24 +155,59 @@ func (s *Service) LogIn(ctx context.Context, in wire.LogIn, from auth.Device) (a
 	if err != nil {
 		return auth.Entered[wire.LoggedIn]{}, err
 	}
+	if err := mayEnter(a); err != nil {
+		return auth.Entered[wire.LoggedIn]{}, err
+	}
+	f, err := s.factor(ctx, a.ID)
+	if err != nil {
+		return auth.Entered[wire.LoggedIn]{}, err
+	}
+	if f.InForce {
+		return s.challenge(a)
+	}
+	return s.enter(ctx, a, from)
+}
+
+func mayEnter(a Account) error {
 	switch {
 	case a.Deleted:
-		return auth.Entered[wire.LoggedIn]{}, auth.ErrAccountDeleted
+		return auth.ErrAccountDeleted
 	case a.Banned:
-		return auth.Entered[wire.LoggedIn]{}, auth.ErrAccountBanned
-	case !a.Active:
+		return auth.ErrAccountBanned
+	}
+	return nil
+}
+
+// enter opens a session for somebody who has proven everything that is asked of them.
+func (s *Service) enter(ctx context.Context, a Account, from auth.Device) (auth.Entered[wire.LoggedIn], error) {
+	if !a.Active {
 		if err := s.reactivate(ctx, a.ID); err != nil {
 			return auth.Entered[wire.LoggedIn]{}, err
 		}
 	}
-
-	tokens, _, err := s.sessions.Start(ctx, a.ID, from)
+	tokens, n, err := s.sessions.Start(ctx, a.ID, from)
 	if err != nil {
 		return auth.Entered[wire.LoggedIn]{}, fmt.Errorf("log in: %w", err)
 	}
-	return entered(tokens, wire.LoggedIn{
-		Success: true, Message: "Login successful", AccessToken: tokens.Access, User: own(a),
-	}), nil
+	if err := s.stillProven(ctx, a); err != nil {
+		_, revoking := s.sessions.Revoke(ctx, n.ID)
+		return auth.Entered[wire.LoggedIn]{}, errors.Join(err, revoking)
+	}
+	u := own(a)
+	return entered(tokens, wire.LoggedIn{Success: true, Message: "Login successful", AccessToken: tokens.Access, User: &u}), nil
+}
+
+// stillProven returns nil unless the password was replaced since it was proven: the sessions
+// that ended then did not include the one that was just opened.
+func (s *Service) stillProven(ctx context.Context, a Account) error {
+	now, err := s.store.Account(ctx, a.ID)
+	switch {
+	case err != nil:
+		return away("log in", err)
+	case now.PasswordEra != a.PasswordEra:
+		return ErrCredentials
+	}
+	return mayEnter(now)
 }
 
 // prove returns the account of a login whose password is right.
@@ -187,7 +235,7 @@ func (s *Service) prove(ctx context.Context, name, password, address string) (Ac
 	}
 	s.failures.clear(l)
 	if better != "" {
-		if err := s.store.SetPasswordHash(ctx, a.ID, better); err != nil {
+		if err := s.store.UpgradePasswordHash(ctx, a.ID, a.PasswordHash, better); err != nil {
 			return Account{}, away("log in", err)
 		}
 	}
@@ -202,9 +250,6 @@ func network(address string) string {
 	}
 	return limit.AddressKey(a)
 }
-
-// RefreshSession returns the session that a refresh token names, or "" where it is none.
-func (s *Service) RefreshSession(token string) string { return s.sessions.SessionOf(token) }
 
 func (s *Service) reactivate(ctx context.Context, u id.User) error {
 	// Also when it fails: the change may be stored all the same.
@@ -237,7 +282,7 @@ func (s *Service) Refresh(ctx context.Context, token string, _ auth.Device) (aut
 func (s *Service) refresh(ctx context.Context, token string) (auth.Entered[wire.Refreshed], error) {
 	tokens, n, err := s.sessions.Refresh(ctx, token)
 	if errors.Is(err, auth.ErrRefreshReused) {
-		s.ender.EndSession(n.ID, "Session logged out from another device", false)
+		s.ender.EndSession(n.ID, reasonElsewhere, false)
 	}
 	if err != nil {
 		return auth.Entered[wire.Refreshed]{}, err
@@ -250,40 +295,21 @@ func (s *Service) refresh(ctx context.Context, token string) (auth.Entered[wire.
 	return entered(tokens, wire.Refreshed{Success: true, AccessToken: tokens.Access, User: own(a)}), nil
 }
 
-// LogOut ends the session of the caller, and then its sockets.
-func (s *Service) LogOut(ctx context.Context, who auth.Identity) (wire.LoggedOut, error) {
-	if _, err := s.sessions.Revoke(ctx, who.Session); err != nil {
-		return wire.LoggedOut{}, fmt.Errorf("log out: %w", err)
-	}
-	s.ender.EndSession(who.Session, "Logged out", true)
-	return wire.LoggedOut{Message: "Logged out successfully", Success: true}, nil
-}
-
-// Me returns the account of the caller.
-func (s *Service) Me(ctx context.Context, who auth.Identity) (wire.User, error) {
-	a, err := s.store.Account(ctx, who.User)
-	switch {
-	case errors.Is(err, ErrNoAccount):
-		return wire.User{}, auth.ErrUserNotFound
-	case err != nil:
-		return wire.User{}, away("load account", err)
-	}
-	return own(a), nil
-}
-
 func entered[B any](t auth.Tokens, body B) auth.Entered[B] {
 	return auth.Entered[B]{Body: body, RefreshToken: t.Refresh, Expires: t.Expires}
 }
 
 // own shows an account to its owner.
 func own(a Account) wire.User {
+	d := a.Details
 	return wire.User{
 		ID: a.ID, UnderscoreID: a.ID, Username: a.Username, Email: a.Email,
 		EmailVerified: true, // nothing asks for a verification
-		FullName:      a.Details.FullName, DisplayName: a.DisplayName, Pronouns: a.Details.Pronouns,
-		ProfilePhoto: a.ProfilePhoto, Bio: a.Details.Bio, SocialLinks: []string{},
-		Role: a.Role, Permissions: []string{}, HasCompletedTour: true,
-		Identity: a.Details.Identity, CreatedAt: a.CreatedAt,
+		FullName:      d.FullName, DisplayName: a.DisplayName, Nickname: d.Nickname,
+		Pronouns: d.Pronouns, CustomPronouns: d.CustomPronouns, Gender: d.Gender, CustomGender: d.CustomGender,
+		ProfilePhoto: a.ProfilePhoto, CoverPhoto: d.CoverPhoto, Bio: d.Bio, Location: d.Location, Website: d.Website,
+		SocialLinks: []string{}, Role: a.Role, Permissions: []string{}, HasCompletedTour: true,
+		Identity: d.Identity, CreatedAt: a.CreatedAt,
 	}
 }
 

@@ -4,13 +4,10 @@
 package presence
 
 import (
-	"context"
-	"slices"
 	"sync"
 	"time"
 
 	"pryde/internal/auth"
-	"pryde/internal/fault"
 	"pryde/internal/id"
 	"pryde/internal/wire"
 )
@@ -20,11 +17,15 @@ const (
 	grace = 5 * time.Second
 	// tick is how long changes are collected before they are announced.
 	tick = time.Second
-	// maxListed is how many people online_users names.
-	maxListed = 1_000
-	// maxChanges is how many people are announced one by one; of more the list is sent, since
-	// two events each would fill the queue of a slow socket.
+	// maxChanges is how many changes are announced one by one; more of them cost less as the
+	// whole list.
 	maxChanges = 100
+	// crowd is how many people online are too many to tell each of everybody: what a change
+	// costs grows with their number, and what all changes cost with its square.
+	crowd = 500
+	// calm is how many people online are few enough again. It lies below crowd, so that a
+	// number about it does not have the list sent every second.
+	calm = 400
 )
 
 // Service keeps the sets of sockets. Its methods are safe for concurrent use and do not block.
@@ -32,13 +33,14 @@ type Service struct {
 	publish wire.Publisher
 	now     func() time.Time
 
-	mu     sync.Mutex
-	people map[id.User]*person
-	online int              // people who are online, the ones in their grace period included
-	dirty  map[id.User]bool // who changed since the last announcement, and what was last announced of them
-	list   []id.User        // for online_users; nil when it has to be made again
-	timer  *time.Timer      // runs announce; nil while nothing has changed
-	closed bool
+	mu      sync.Mutex
+	people  map[id.User]*person
+	roster  roster
+	online  int              // people who were online when it was last announced
+	crowded bool             // changes are told to nobody but the person
+	dirty   map[id.User]bool // who changed since the last announcement, and what was last announced of them
+	timer   *time.Timer      // runs announce; nil while nothing has changed
+	closed  bool
 }
 
 type person struct {
@@ -48,7 +50,10 @@ type person struct {
 
 // New returns a service in which nobody is online. Close ends it.
 func New(publish wire.Publisher, now func() time.Time) *Service {
-	return &Service{publish: publish, now: now, people: make(map[id.User]*person), dirty: make(map[id.User]bool)}
+	return &Service{
+		publish: publish, now: now, people: make(map[id.User]*person), dirty: make(map[id.User]bool),
+		roster: roster{at: make(map[id.User]int)},
+	}
 }
 
 // Connected counts a socket, and returns what it hears first.
@@ -66,10 +71,10 @@ func (s *Service) Connected(who auth.Identity) []wire.Outgoing {
 		p.leaving = nil
 	}
 	p.sockets[who.Socket] = struct{}{}
-	here := wire.SocketRoom(who.Socket)
-	return []wire.Outgoing{
-		joined(who, true), wire.LoungeCount.To(here, wire.OnlineCount{Count: len(s.people)}), wire.OnlineUsers.To(here, s.listed()),
-	}
+	socket := wire.SocketRoom(who.Socket)
+	count := wire.LoungeCount.To(socket, wire.OnlineCount{Count: len(s.people)})
+	count.Volatile = false // a greeting is whole, and leaves in one piece
+	return []wire.Outgoing{joined(who, true), count, wire.OnlineUsers.Encoded(socket, s.roster.seenBy(who.User))}
 }
 
 // Disconnected counts a socket out.
@@ -101,7 +106,11 @@ func (s *Service) left(u id.User, p *person) {
 // change notes that a person came or went; was says what they were before. The caller holds
 // s.mu.
 func (s *Service) change(u id.User, was bool) {
-	s.list = nil
+	if was {
+		s.roster.remove(u)
+	} else {
+		s.roster.add(u)
+	}
 	if _, noted := s.dirty[u]; !noted {
 		s.dirty[u] = was
 	}
@@ -110,14 +119,14 @@ func (s *Service) change(u id.User, was bool) {
 	}
 }
 
-// announce tells everybody who came and who went since the last time.
+// announce tells who came and who went since the last time, and how many are online.
 func (s *Service) announce() {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return
 	}
-	out := s.changes()
+	out := s.news()
 	clear(s.dirty)
 	s.timer = nil
 	if len(s.people) != s.online {
@@ -128,88 +137,56 @@ func (s *Service) announce() {
 	s.publish.Publish(out...)
 }
 
-// changes tells who came and went, or, where that would be a flood, who is there. The caller
-// holds s.mu.
-func (s *Service) changes() []wire.Outgoing {
-	if len(s.dirty) > maxChanges {
-		return []wire.Outgoing{wire.OnlineUsers.To(wire.Lounge, s.listed())}
-	}
-	var out []wire.Outgoing
+// news returns what is told of the changes: each of them to everybody, or the list where they
+// are many or some were not told. In a crowd only the people themselves hear of their own. The
+// caller holds s.mu.
+func (s *Service) news() []wire.Outgoing {
+	s.fill()
+	wasCrowded := s.crowded
+	s.crowded = len(s.people) >= crowd || wasCrowded && len(s.people) > calm
+	var changed []id.User
 	for u, was := range s.dirty {
 		if _, is := s.people[u]; is != was {
-			out = append(out, told(u, is)...)
+			changed = append(changed, u)
 		}
+	}
+	if !s.crowded && (wasCrowded || len(changed) > maxChanges) {
+		list := wire.OnlineUsers.Encoded(wire.Lounge, s.roster.everyone())
+		list.Volatile = true
+		return []wire.Outgoing{list}
+	}
+	var out []wire.Outgoing
+	for _, u := range changed {
+		to := wire.Lounge
+		if s.crowded {
+			to = wire.UserRoom(u)
+		}
+		_, online := s.people[u]
+		out = append(out, told(to, u, online)...)
 	}
 	return out
 }
 
+// fill puts people on the list in the place of those who went. The caller holds s.mu.
+func (s *Service) fill() {
+	for u := range s.people {
+		if len(s.roster.listed) == min(len(s.people), maxListed) {
+			return
+		}
+		s.roster.add(u)
+	}
+}
+
 // told returns both families of events about one person.
-func told(u id.User, online bool) []wire.Outgoing {
+func told(to wire.Room, u id.User, online bool) []wire.Outgoing {
 	former := wire.UserOffline
 	if online {
 		former = wire.UserOnline
 	}
 	return []wire.Outgoing{
-		wire.PresenceChanged.To(wire.Lounge, wire.PresenceUpdate{UserID: u, Online: online}),
-		former.To(wire.Lounge, wire.UserRef{UserID: u}),
+		wire.PresenceChanged.To(to, wire.PresenceUpdate{UserID: u, Online: online}),
+		former.To(to, wire.UserRef{UserID: u}),
 	}
-}
-
-// listed returns who is online, at most 1,000. The caller holds s.mu and does not change it.
-func (s *Service) listed() []id.User {
-	if s.list != nil {
-		return s.list
-	}
-	s.list = make([]id.User, 0, min(len(s.people), maxListed))
-	for u := range s.people {
-		if len(s.list) == maxListed {
-			break
-		}
-		s.list = append(s.list, u)
-	}
-	slices.SortFunc(s.list, id.User.Compare)
-	return s.list
-}
-
-// Online answers get_online_users: the list, and room:joined for clients that forgot.
-func (s *Service) Online(_ context.Context, who auth.Identity, _ wire.Raw) (wire.Outcome[wire.None], error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return wire.Outcome[wire.None]{Before: []wire.Outgoing{
-		wire.OnlineUsers.To(wire.SocketRoom(who.Socket), s.listed()),
-		joined(who, false),
-	}}, nil
-}
-
-var errNotYourRoom = fault.Forbidden("INVALID_ROOM", "Invalid user ID or room")
-
-// Join answers join: a socket is in the room of its user from the start, and in no other
-// person's ever.
-func (s *Service) Join(_ context.Context, who auth.Identity, in wire.JoinRoom) (wire.Outcome[wire.None], error) {
-	own := who.User.String()
-	if in.UserID != own && in.Room != string(wire.UserRoom(who.User)) {
-		return wire.Outcome[wire.None]{}, errNotYourRoom
-	}
-	return wire.Outcome[wire.None]{Before: []wire.Outgoing{joined(who, false)}}, nil
-}
-
-func joined(who auth.Identity, auto bool) wire.Outgoing {
-	return wire.RoomJoinedEvent.To(wire.SocketRoom(who.Socket), wire.RoomJoined{
-		Room: wire.UserRoom(who.User), UserID: who.User, SocketID: who.Socket, AutoJoined: auto,
-	})
-}
-
-// Ping answers ping.
-func (s *Service) Ping(_ context.Context, who auth.Identity, _ wire.Raw) (wire.Outcome[wire.Pong], error) {
-	return wire.Outcome[wire.Pong]{Reply: wire.Pong{Status: "ok", UserID: who.User, Timestamp: s.now().UnixMilli()}}, nil
-}
-
-// Echo answers echo.
-func (s *Service) Echo(_ context.Context, who auth.Identity, in wire.Raw) (wire.Outcome[wire.Echo], error) {
-	if in == nil {
-		in = wire.Raw("null")
-	}
-	return wire.Outcome[wire.Echo]{Reply: wire.Echo{Echo: in, Timestamp: s.now().UnixMilli(), UserID: who.User}}, nil
 }
 
 // Close stops the timers. Nothing is announced any more.

@@ -109,11 +109,14 @@ func TestTheLastSocketGoesAfterTheGracePeriod(t *testing.T) {
 	})
 }
 
+// person returns the one with this number.
+func person(i int) id.User { return id.User{9: 1, 10: byte(i >> 8), 11: byte(i)} }
+
 func TestTheCountIsOfPeopleAndCoalesced(t *testing.T) {
 	run(t, func(t *testing.T, s *presence.Service, h *heard) {
 		for i := range 50 {
-			s.Connected(socket(id.User{10: 1, 11: byte(i)}, "a"))
-			s.Connected(socket(id.User{10: 1, 11: byte(i)}, "b"))
+			s.Connected(socket(person(i), "a"))
+			s.Connected(socket(person(i), "b"))
 		}
 		time.Sleep(2 * time.Second)
 
@@ -131,36 +134,182 @@ func TestTheCountIsOfPeopleAndCoalesced(t *testing.T) {
 	})
 }
 
-func TestConnectingHearsTheRoomAndWhoIsOnline(t *testing.T) {
+func TestConnectingHearsTheRoomTheCountAndWhoIsOnline(t *testing.T) {
 	run(t, func(t *testing.T, s *presence.Service, _ *heard) {
 		s.Connected(socket(ann, "1"))
 		out := s.Connected(socket(bob, "2"))
 
+		for i, name := range []string{"room:joined", "global_chat:online_count", "online_users"} {
+			if o := out[i]; o.Name != name || o.Volatile || !slices.Equal(o.Rooms, []wire.Room{"2"}) {
+				t.Errorf("hears %+v, want %s for this socket alone", o, name)
+			}
+		}
 		if got, want := out[0].Payload, (wire.RoomJoined{Room: wire.UserRoom(bob), UserID: bob, SocketID: "2", AutoJoined: true}); got != want {
 			t.Errorf("first %+v, want %+v", got, want)
 		}
 		if got, want := out[1].Payload, (wire.OnlineCount{Count: 2}); got != want {
-			t.Errorf("second %+v, want %+v", got, want)
+			t.Errorf("count %+v, want %+v", got, want)
 		}
-		if got, want := out[2].Payload.([]id.User), []id.User{ann, bob}; !slices.Equal(got, want) {
+		if got, want := listed(t, out[2]), []id.User{ann, bob}; !slices.Equal(got, want) {
 			t.Errorf("online %v, want %v", got, want)
 		}
 	})
 }
 
-func TestTheListIsBounded(t *testing.T) {
+// listed reads online_users.
+func listed(t *testing.T, o wire.Outgoing) []id.User {
+	t.Helper()
+	list, err := wire.Decode[[]id.User](o.Payload.(wire.Raw))
+	if err != nil || o.Name != "online_users" {
+		t.Fatalf("%s %s: %v", o.Name, o.Payload, err)
+	}
+	return list
+}
+
+func TestTheListIsBoundedAndHasOneself(t *testing.T) {
 	run(t, func(t *testing.T, s *presence.Service, _ *heard) {
 		for i := range 1_500 {
-			s.Connected(socket(id.User{10: byte(i >> 8), 11: byte(i)}, "a"))
+			got := listed(t, s.Connected(socket(person(i), "a"))[2])
+			if want := min(i+1, 1_000); len(got) != want || !slices.Contains(got, person(i)) {
+				t.Fatalf("person %d sees %d people, want %d, themselves one of them", i, len(got), want)
+			}
 		}
-		out, err := s.Online(t.Context(), socket(ann, "1"), nil)
+	})
+}
+
+func TestPlacesOnTheListAreTakenByOthers(t *testing.T) {
+	run(t, func(t *testing.T, s *presence.Service, _ *heard) {
+		for i := range 1_500 {
+			s.Connected(socket(person(i), "a"))
+		}
+		for i := range 800 {
+			s.Disconnected(socket(person(i), "a"))
+		}
+		time.Sleep(10 * time.Second)
+
+		out, err := s.Online(t.Context(), socket(person(1_499), "a"), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := len(out.Before[0].Payload.([]id.User)); got != 1_000 {
-			t.Errorf("listed %d, want 1000", got)
+		got := listed(t, out.Before[0])
+		slices.SortFunc(got, id.User.Compare)
+		var want []id.User
+		for i := 800; i < 1_500; i++ {
+			want = append(want, person(i))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%d people are listed, want the %d who are there", len(got), len(want))
 		}
 	})
+}
+
+// events returns what was published since the last call.
+func (h *heard) events() []wire.Outgoing {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := h.out
+	h.out = nil
+	return out
+}
+
+func TestManyChangesAreToldAsTheList(t *testing.T) {
+	run(t, func(t *testing.T, s *presence.Service, h *heard) {
+		for i := range 101 {
+			s.Connected(socket(person(i), "a"))
+		}
+		time.Sleep(2 * time.Second)
+
+		out := h.events()
+		if len(out) != 2 || out[1].Name != "global_chat:online_count" {
+			t.Fatalf("published %+v, want the list and the count", out)
+		}
+		if got := listed(t, out[0]); len(got) != 101 || out[0].Rooms[0] != wire.Lounge || !out[0].Volatile {
+			t.Errorf("published %d people to %v", len(got), out[0].Rooms)
+		}
+	})
+}
+
+func TestInACrowdChangesAreNotToldToEverybody(t *testing.T) {
+	run(t, func(t *testing.T, s *presence.Service, h *heard) {
+		for i := range 499 {
+			s.Connected(socket(person(i), "a"))
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(2 * time.Second)
+		h.events()
+
+		s.Connected(socket(ann, "1"))
+		time.Sleep(2 * time.Second)
+		for _, o := range h.events() {
+			if o.Name != "global_chat:online_count" && o.Rooms[0] != wire.UserRoom(ann) {
+				t.Errorf("%s went to %v", o.Name, o.Rooms)
+			}
+		}
+
+		for i := range 99 {
+			s.Disconnected(socket(person(i), "a"))
+		}
+		time.Sleep(10 * time.Second)
+		for _, o := range h.events() {
+			if o.Name != "global_chat:online_count" && o.Rooms[0] == wire.Lounge {
+				t.Errorf("%s went to everybody although it was crowded a moment ago", o.Name)
+			}
+		}
+
+		s.Disconnected(socket(person(99), "a"))
+		time.Sleep(10 * time.Second)
+		if got := listed(t, h.events()[0]); len(got) != 400 {
+			t.Errorf("told %d people when the crowd was gone, want 400", len(got))
+		}
+		s.Disconnected(socket(person(100), "a"))
+		time.Sleep(10 * time.Second)
+		if got, want := h.take(), []string{"presence:update", "user_offline", "global_chat:online_count"}; !slices.Equal(got, want) {
+			t.Errorf("announced %q, want %q", got, want)
+		}
+	})
+}
+
+// TestAConnectWaveCostsNoSquare bounds what five seconds in which 5,000 people connect say
+// altogether: each socket hears its greeting, and once a second a few short events.
+func TestAConnectWaveCostsNoSquare(t *testing.T) {
+	const people, greeting, burst = 5_000, 28_000, 20_000 // bytes
+	run(t, func(t *testing.T, s *presence.Service, h *heard) {
+		greetings, bursts, seconds := 0, 0, 0
+		for i := range people {
+			for _, o := range s.Connected(socket(person(i), "a")) {
+				greetings += size(t, o)
+			}
+			time.Sleep(time.Millisecond)
+			if out := h.events(); out != nil {
+				seconds++
+				bursts += toEverybody(t, out)
+			}
+		}
+
+		if most := people * greeting; greetings > most {
+			t.Errorf("the greetings cost %d bytes, want at most %d", greetings, most)
+		}
+		if seconds > 6 || bursts > seconds*burst {
+			t.Errorf("each socket was told %d bytes in %d bursts, want at most %d each second", bursts, seconds, burst)
+		}
+	})
+}
+
+func toEverybody(t *testing.T, out []wire.Outgoing) (bytes int) {
+	for _, o := range out {
+		if o.Rooms[0] == wire.Lounge {
+			bytes += size(t, o)
+		}
+	}
+	return bytes
+}
+
+func size(t *testing.T, o wire.Outgoing) int {
+	raw, err := wire.Encode(o.Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(o.Name) + len(raw)
 }
 
 func TestNobodyJoinsAnotherPersonsRoom(t *testing.T) {

@@ -6,10 +6,13 @@ package realtime
 import (
 	"context"
 	"log/slog"
+	"net/netip"
+	"slices"
 	"time"
 
 	"pryde/internal/auth"
 	"pryde/internal/fault"
+	"pryde/internal/limit"
 	"pryde/internal/metric"
 	"pryde/internal/order"
 	"pryde/internal/socketio"
@@ -34,19 +37,21 @@ type Presence interface {
 	Disconnected(who auth.Identity)
 }
 
-// Limiter says whether somebody may do something now, else when to try again.
+// Limiter says whether somebody may do something now, and counts it.
 type Limiter interface {
-	Allow(operation, key string) (ok bool, retryAfter time.Duration)
+	Take(operation, key string) limit.Verdict
 }
 
-// Options are what a gateway is made of. All but the engine's own settings are required.
+// Options are what a gateway is made of. All but the engine's own settings and the trusted
+// proxies are required. The gateway says by which address the engine counts a client.
 type Options struct {
 	Engine         socketio.Config
 	Verifier       Verifier
 	Limiter        Limiter
 	Line           *order.Line
 	Database       wire.Database
-	MaxConnections int // sockets of one user
+	MaxConnections int            // sockets of one user
+	Trusted        []netip.Prefix // proxies whose X-Forwarded-For is believed
 	Metrics        *metric.Registry
 	Log            *slog.Logger
 	Now            func() time.Time
@@ -72,6 +77,9 @@ func New(o Options) *Gateway {
 	g := &Gateway{
 		verifier: o.Verifier, limiter: o.Limiter, line: o.Line, database: o.Database, max: o.MaxConnections,
 		ops: make(map[string]operation), log: o.Log, now: o.Now,
+	}
+	o.Engine.Address = func(remoteAddr string, forwarded []string) string {
+		return limit.AddressKey(limit.Proxies(o.Trusted).Client(remoteAddr, forwarded))
 	}
 	g.server = socketio.New(o.Engine, (*handler)(g))
 	g.measures = measure(o.Metrics, g.server)
@@ -127,7 +135,6 @@ func (h *handler) Event(ctx context.Context, s *socketio.Socket, e *socketio.Eve
 		g.measures.events.WithLabelValues("unknown", "ignored").Inc()
 		return
 	}
-	who := identity(s)
 	var payload []byte
 	if len(e.Args) > 0 {
 		payload = e.Args[0]
@@ -136,7 +143,7 @@ func (h *handler) Event(ctx context.Context, s *socketio.Socket, e *socketio.Eve
 	started := g.now()
 	ctx, turn := g.line.Begin(order.OnQueued(ctx, e.Advance))
 	defer turn.End(nil)
-	out, err := g.answer(ctx, op, who, payload, e.Size)
+	out, err := g.answer(ctx, op, s, payload, e.Size)
 	g.measures.took(e.Name, g.now().Sub(started), err)
 	if err != nil {
 		g.refuse(ctx, op, s, e, payload, err)
@@ -154,9 +161,12 @@ func (h *handler) Event(ctx context.Context, s *socketio.Socket, e *socketio.Eve
 	<-published
 }
 
-func (g *Gateway) answer(ctx context.Context, op operation, who auth.Identity, payload []byte, size int) (outcome, error) {
-	if ok, after := g.limiter.Allow(op.spec.Name, who.User.String()); !ok {
-		return outcome{}, fault.RateLimited("RATE_LIMITED", "Rate limit exceeded", after)
+func (g *Gateway) answer(ctx context.Context, op operation, s *socketio.Socket, payload []byte, size int) (outcome, error) {
+	who := identity(s)
+	for _, b := range op.spec.Budgets {
+		if v := g.limiter.Take(b.Operation, countedBy(b.Per, who, s)); !v.Allowed {
+			return outcome{}, fault.RateLimited("RATE_LIMITED", "Rate limit exceeded", v.RetryAfter)
+		}
 	}
 	if size > maxEvent {
 		return outcome{}, fault.TooLarge("PAYLOAD_TOO_LARGE", "Payload too large")
@@ -165,6 +175,18 @@ func (g *Gateway) answer(ctx context.Context, op operation, who auth.Identity, p
 		payload = []byte("null")
 	}
 	return op.run(ctx, who, payload)
+}
+
+// countedBy returns the key of a socket in the budgets that are counted so.
+func countedBy(per wire.Counted, who auth.Identity, s *socketio.Socket) string {
+	switch per {
+	case wire.PerAddress:
+		return s.Handshake().Address
+	case wire.PerSession:
+		return who.Session
+	default:
+		return who.User.String()
+	}
 }
 
 // reply acknowledges an event, or emits the event that answers it where no acknowledgement
@@ -184,9 +206,7 @@ func (g *Gateway) refuse(ctx context.Context, op operation, s *socketio.Socket, 
 	if f.Kind == fault.KindInternal {
 		g.log.ErrorContext(ctx, "event failed", "event", op.spec.Name, "user", identity(s).User, "err", err)
 	}
-	body, err := wire.Encode(wire.Failure{
-		Error: f.Text, Message: f.Text, Code: f.Code, Timestamp: g.now(), TempID: tempID(payload),
-	})
+	body, err := wire.Encode(failure(f, payload, g.now()))
 	if err != nil {
 		g.log.ErrorContext(ctx, "encode failure", "event", op.spec.Name, "err", err)
 		return
@@ -197,34 +217,42 @@ func (g *Gateway) refuse(ctx context.Context, op operation, s *socketio.Socket, 
 	}
 }
 
-// tempID returns the client's name for a refused attempt where it can be read.
-func tempID(payload []byte) string {
-	in, err := wire.Decode[struct {
-		TempID string `json:"_tempId"`
-	}](payload)
-	if err != nil || len(in.TempID) > maxTempID {
-		return ""
+// Publish sends events to whoever is connected. Each is encoded once; what follows one another
+// to the same rooms goes to each socket in one piece.
+func (g *Gateway) Publish(out ...wire.Outgoing) {
+	for len(out) > 0 {
+		n := 1
+		for n < len(out) && together(out[0], out[n]) {
+			n++
+		}
+		g.server.EmitAll(g.frames(out[:n]), names(out[0].Rooms), names(out[0].Except), out[0].Volatile)
+		out = out[n:]
 	}
-	return in.TempID
 }
 
-// maxTempID is the longest name that a refusal repeats, in bytes.
-const maxTempID = 128
+// together reports whether two events go to the same sockets in the same way.
+func together(a, b wire.Outgoing) bool {
+	return a.Volatile == b.Volatile && slices.Equal(a.Rooms, b.Rooms) && slices.Equal(a.Except, b.Except)
+}
 
-// Publish sends events to whoever is connected. Each is encoded once.
-func (g *Gateway) Publish(out ...wire.Outgoing) {
+func (g *Gateway) frames(out []wire.Outgoing) []socketio.Frame {
+	frames := make([]socketio.Frame, 0, len(out))
 	for _, o := range out {
-		payload, err := wire.Encode(o.Payload)
-		if err != nil {
-			g.log.Error("encode event", "event", o.Name, "err", err)
-			continue
+		payload, encoded := o.Payload.(wire.Raw)
+		if !encoded {
+			var err error
+			if payload, err = wire.Encode(o.Payload); err != nil {
+				g.log.Error("encode event", "event", o.Name, "err", err)
+				continue
+			}
 		}
 		args := [][]byte{payload}
 		if o.Seq > 0 {
 			args = append(args, []byte(`"`+wire.Offset{Database: g.database, Seq: o.Seq}.String()+`"`))
 		}
-		g.server.Emit(socketio.NewFrame(o.Name, args...), names(o.Rooms), names(o.Except))
+		frames = append(frames, socketio.NewFrame(o.Name, args...))
 	}
+	return frames
 }
 
 func names(rooms []wire.Room) []string {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +18,7 @@ import (
 	"pryde/internal/auth"
 	"pryde/internal/fault"
 	"pryde/internal/id"
+	"pryde/internal/limit"
 	"pryde/internal/metric"
 	"pryde/internal/order"
 	"pryde/internal/socketio"
@@ -39,6 +42,7 @@ type stage struct {
 	verdict error // of Verify
 	check   error // of Check
 	limited string
+	asked   []string // operation and key of every question to the limiter
 	gone    chan auth.Identity
 }
 
@@ -54,10 +58,11 @@ func (s *stage) Check(context.Context, auth.Identity) error {
 	return s.check
 }
 
-func (s *stage) Allow(operation, _ string) (bool, time.Duration) {
+func (s *stage) Take(operation, key string) limit.Verdict {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return operation != s.limited, time.Second
+	s.asked = append(s.asked, operation+" "+key)
+	return limit.Verdict{Allowed: operation != s.limited, RetryAfter: time.Second}
 }
 
 func (s *stage) Connected(who auth.Identity) []wire.Outgoing {
@@ -79,7 +84,8 @@ func newStage(t *testing.T) *stage {
 	line := order.NewLine()
 	log := slog.New(slog.DiscardHandler)
 	s.Gateway = New(Options{
-		Engine: socketio.Config{Log: log}, Verifier: s, Limiter: s, Line: line, Database: wire.Database{1, 2, 3, 4},
+		Engine: socketio.Config{Log: log, MaxPendingPerAddress: 2}, Verifier: s, Limiter: s, Line: line, Database: wire.Database{1, 2, 3, 4},
+		Trusted:        []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		MaxConnections: 3, Metrics: metric.New(), Log: log, Now: func() time.Time {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -220,7 +226,7 @@ func TestRefusedEventsAreAcknowledgedAndTold(t *testing.T) {
 		return wire.Outcome[wire.Delivery]{}, fault.Forbidden("NO", "No.")
 	}, wire.Delivery.Sent)
 	c := s.mustDial(t)
-	for limited, code := range map[string]string{"": "NO", "send_message": "RATE_LIMITED"} {
+	for limited, code := range map[string]string{"": "NO", "send_message": "RATE_LIMITED", "send_message_address": "RATE_LIMITED"} {
 		s.set(func() { s.limited = limited })
 		raw, err := c.EmitWithAck(t.Context(), "send_message", wire.NewMessage{TempID: "t1"})
 		if err != nil {
@@ -301,5 +307,100 @@ func TestUnknownEventsAreIgnored(t *testing.T) {
 
 	if _, err := c.EmitWithAck(t.Context(), "ping", nil); err != nil {
 		t.Errorf("the socket died of an unknown event: %v", err)
+	}
+}
+
+func TestBudgetsAreCountedByUserAndByTheAddressBehindTheProxy(t *testing.T) {
+	s := newStage(t)
+	On(s.Gateway, wire.SendMessage, func(context.Context, auth.Identity, wire.NewMessage) (wire.Outcome[wire.Delivery], error) {
+		return wire.Outcome[wire.Delivery]{}, nil
+	}, wire.Delivery.Sent)
+	On(s.Gateway, wire.GetOnlineUsers, func(context.Context, auth.Identity, wire.Raw) (wire.Outcome[wire.None], error) {
+		return wire.Outcome[wire.None]{}, nil
+	}, Same)
+	for forwarded, address := range map[string]string{
+		"203.0.113.9": "203.0.113.9", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "1.1.1.1, 203.0.113.9, 127.0.0.5": "203.0.113.9", "": "127.0.0.1",
+	} {
+		s.set(func() { s.asked = nil })
+		d := testkit.Dialer{Header: http.Header{"X-Forwarded-For": {forwarded}}}
+		c, err := d.Dial(t.Context(), s.url, "token")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Emit("get_online_users", nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.EmitWithAck(t.Context(), "send_message", wire.NewMessage{}); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+
+		s.set(func() {
+			user := ann.User.String()
+			if want := []string{"get_online_users " + user, "send_message " + user, "send_message_address " + address}; !slices.Equal(s.asked, want) {
+				t.Errorf("forwarded for %q: asked %q, want %q", forwarded, s.asked, want)
+			}
+		})
+	}
+}
+
+func TestTransportsWithoutASocketAreBoundedPerForwardedAddress(t *testing.T) {
+	s := newStage(t)
+	opened := func(address string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/socket.io/?EIO=4&transport=websocket", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{
+			"X-Forwarded-For": {address}, "Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+			"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+		}
+		transport := &http.Transport{}
+		resp, err := transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = resp.Body.Close(); transport.CloseIdleConnections() })
+		return resp.StatusCode
+	}
+
+	got := []int{opened("203.0.113.9"), opened("203.0.113.9"), opened("203.0.113.9"), opened("203.0.113.10"), opened("2001:db8::1"), opened("2001:db8::2"), opened("2001:db8::3")}
+
+	if want := []int{101, 101, 429, 101, 101, 101, 429}; !slices.Equal(got, want) {
+		t.Errorf("answered %v, want %v", got, want)
+	}
+}
+
+func TestWhatIsPublishedTogetherKeepsItsOrderAndItsRooms(t *testing.T) {
+	s := newStage(t)
+	var mu sync.Mutex
+	var order []string
+	d := testkit.Dialer{OnFrame: func(dir testkit.Direction, event string, _ wire.Raw) {
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, event)
+	}}
+	c, err := d.Dial(t.Context(), s.url, "token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	await(t, c, "room:joined")
+	own, other := wire.SocketRoom(c.ID()), wire.SocketRoom("nobody")
+
+	s.Publish(
+		wire.UserOnline.To(own, wire.UserRef{UserID: ann.User}),
+		wire.OnlineUsers.Encoded(own, wire.Raw(`[]`)),
+		wire.UserOffline.To(other, wire.UserRef{UserID: ann.User}),
+		wire.LoungeCount.To(own, wire.OnlineCount{Count: 1}),
+		wire.LimitReached.To(own, wire.ConnectionLimit{Message: "end"}),
+	)
+
+	await(t, c, "connection_limit")
+	mu.Lock()
+	defer mu.Unlock()
+	if want := []string{"room:joined", "user_online", "online_users", "global_chat:online_count", "connection_limit"}; !slices.Equal(order, want) {
+		t.Errorf("arrived %q, want %q", order, want)
 	}
 }

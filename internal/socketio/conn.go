@@ -25,7 +25,7 @@ var longAgo = time.Unix(1, 0)
 type conn struct {
 	server    *Server
 	ws        *websocket.Conn
-	net       net.Conn  // below ws: deadlines on it end what ws is doing, without blocking
+	net       *cork     // below ws: deadlines on it end what ws is doing, without blocking
 	handshake Handshake // without auth
 	opened    time.Time
 	line      *line
@@ -51,7 +51,7 @@ type conn struct {
 	gateAt    time.Time
 }
 
-func newConn(s *Server, ws *websocket.Conn, below net.Conn, h Handshake) *conn {
+func newConn(s *Server, ws *websocket.Conn, below *cork, h Handshake) *conn {
 	now := time.Now()
 	c := &conn{
 		server: s, ws: ws, net: below, handshake: h, opened: now,
@@ -117,15 +117,15 @@ func lossReason(err error) Reason {
 func (c *conn) write() {
 	defer close(c.written)
 	for {
-		message, closing := c.next()
+		messages, closing := c.next()
 		switch {
-		case message != nil:
-			if err := c.ws.Write(context.Background(), websocket.MessageText, message); err != nil {
+		case len(messages) > 0:
+			if err := c.writeAll(messages); err != nil {
 				c.drop(ReasonTransportClose)
 				return
 			}
 			c.mu.Lock()
-			c.out.pop()
+			c.out.pop(len(messages))
 			c.mu.Unlock()
 		case closing:
 			c.finish()
@@ -136,13 +136,28 @@ func (c *conn) write() {
 	}
 }
 
-func (c *conn) next() (message []byte, closing bool) {
+// writeAll writes messages as one piece.
+func (c *conn) writeAll(messages [][]byte) error {
+	if len(messages) == 1 {
+		return c.ws.Write(context.Background(), websocket.MessageText, messages[0])
+	}
+	c.net.put()
+	var err error
+	for _, m := range messages {
+		if err = c.ws.Write(context.Background(), websocket.MessageText, m); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, c.net.pull())
+}
+
+func (c *conn) next() (messages [][]byte, closing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.abrupt {
 		return nil, true
 	}
-	return c.out.front(), c.closing
+	return c.out.front(maxBatch), c.closing
 }
 
 // finish says goodbye as WebSocket does, unless the transport is to end at once.
@@ -165,6 +180,17 @@ func (c *conn) send(s *Socket, message []byte) {
 	c.pushAndUnlock(message)
 }
 
+// sendAll queues messages like send, all at once. Where volatile ones find no room they are
+// forgotten, and the socket stays.
+func (c *conn) sendAll(s *Socket, messages [][]byte, volatile bool) {
+	c.mu.Lock()
+	if c.socket != s || c.closing || volatile && !c.out.fits(messages...) {
+		c.mu.Unlock()
+		return
+	}
+	c.pushAndUnlock(messages...)
+}
+
 // reply queues a message that belongs to no socket.
 func (c *conn) reply(message []byte) {
 	c.mu.Lock()
@@ -175,8 +201,11 @@ func (c *conn) reply(message []byte) {
 	c.pushAndUnlock(message)
 }
 
-func (c *conn) pushAndUnlock(message []byte) {
-	fits := c.out.push(message)
+func (c *conn) pushAndUnlock(messages ...[]byte) {
+	fits := c.out.fits(messages...)
+	if fits {
+		c.out.force(messages...)
+	}
 	c.mu.Unlock()
 	if !fits {
 		c.drop(ReasonQueueFull)

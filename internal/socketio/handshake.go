@@ -1,10 +1,8 @@
 package socketio
 
 import (
-	"bufio"
 	"encoding/base64"
 	"encoding/json"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -20,19 +18,24 @@ const (
 // A rejection is the answer to a request that opens no transport. The codes and texts are
 // those of the reference; a negative code is not written.
 type rejection struct {
-	status  int
-	code    int
-	message string
+	status     int
+	code       int
+	message    string
+	retryAfter int // seconds; 0: nothing is said
 }
 
+// busySeconds is when a client that found no place may try again.
+const busySeconds = 5
+
 var (
-	unknownTransport = &rejection{http.StatusBadRequest, 0, "Transport unknown"}
-	unknownSession   = &rejection{http.StatusBadRequest, 1, "Session ID unknown"}
-	badMethod        = &rejection{http.StatusBadRequest, 2, "Bad handshake method"}
-	badRequest       = &rejection{http.StatusBadRequest, 3, "Bad request"}
-	forbidden        = &rejection{http.StatusForbidden, 4, "Forbidden"}
-	wrongVersion     = &rejection{http.StatusBadRequest, 5, "Unsupported protocol version"}
-	unavailable      = &rejection{http.StatusServiceUnavailable, -1, "Service unavailable"}
+	unknownTransport = &rejection{http.StatusBadRequest, 0, "Transport unknown", 0}
+	unknownSession   = &rejection{http.StatusBadRequest, 1, "Session ID unknown", 0}
+	badMethod        = &rejection{http.StatusBadRequest, 2, "Bad handshake method", 0}
+	badRequest       = &rejection{http.StatusBadRequest, 3, "Bad request", 0}
+	forbidden        = &rejection{http.StatusForbidden, 4, "Forbidden", 0}
+	wrongVersion     = &rejection{http.StatusBadRequest, 5, "Unsupported protocol version", 0}
+	unavailable      = &rejection{http.StatusServiceUnavailable, -1, "Service unavailable", busySeconds}
+	tooMany          = &rejection{http.StatusTooManyRequests, -1, "Too many connections", busySeconds}
 )
 
 func (j *rejection) write(w http.ResponseWriter) {
@@ -42,6 +45,9 @@ func (j *rejection) write(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	if j.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(j.retryAfter))
+	}
 	w.WriteHeader(j.status)
 	_, _ = w.Write([]byte(body)) // the client may have gone
 }
@@ -149,18 +155,4 @@ func (s *Server) openPacket(id string) ([]byte, error) {
 		MaxPayload:   s.config.MaxPayload,
 	})
 	return append([]byte{openType}, body...), err
-}
-
-// A capture keeps the connection that the WebSocket library takes over, so that deadlines
-// can be set on it.
-type capture struct {
-	http.ResponseWriter
-	conn net.Conn
-}
-
-// Hijack implements http.Hijacker.
-func (c *capture) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, rw, err := http.NewResponseController(c.ResponseWriter).Hijack()
-	c.conn = conn
-	return conn, rw, err
 }

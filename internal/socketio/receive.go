@@ -174,7 +174,7 @@ func (c *conn) join(h Handshake, data any) {
 	c.ws.SetReadLimit(int64(c.server.config.MaxPayload))
 	c.gate.Stop()
 	c.out.force(AppendPacket([]byte{messageType}, Packet{Type: PacketConnect, Payload: []byte(`{"sid":"` + id + `"}`)}))
-	c.server.pend(-1)
+	c.server.pend(c.handshake.Address, -1)
 	c.server.hub.add(s)
 	c.mu.Unlock()
 	signal(c.wake)
@@ -246,7 +246,7 @@ func (c *conn) farewell() {
 		c.idle = true
 		c.opened = time.Now()
 		c.setGate(c.opened.Add(c.server.config.ConnectTimeout))
-		c.server.pend(1)
+		c.server.pend(c.handshake.Address, 1)
 		c.mu.Unlock()
 	}
 }

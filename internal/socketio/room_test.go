@@ -1,10 +1,11 @@
 package socketio
 
 import (
+	"bytes"
 	"context"
-	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 func TestABroadcastReachesEachSocketOnce(t *testing.T) {
@@ -71,17 +72,96 @@ func TestASlowReaderIsClosedAndOthersGetEverything(t *testing.T) {
 }
 
 func TestAQueueIsBoundedInPacketsAndBytes(t *testing.T) {
-	packets := outbox{maxBytes: 100, maxPackets: 2}
-	large := outbox{maxBytes: 100, maxPackets: 2}
-
-	got := []bool{
-		packets.push([]byte("a")), packets.push([]byte("b")), packets.push([]byte("c")),
-		large.push(make([]byte, 101)), large.push([]byte("a")),
+	for name, o := range map[string]outbox{
+		"packets": {maxBytes: 100, maxPackets: 2},
+		"bytes":   {maxBytes: 3, maxPackets: 100},
+	} {
+		o.force([]byte("a"))
+		if !o.fits([]byte("b")) {
+			t.Errorf("%s: the second of two has no room", name)
+		}
+		if o.fits([]byte("b"), []byte("cd")) {
+			t.Errorf("%s: there is room for what is too much together", name)
+		}
+		o.pop(1)
+		if big := []byte("longer than the bound"); !o.fits(big, big, big) {
+			t.Errorf("%s: an empty outbox has no room", name)
+		}
 	}
-	large.pop()
-	got = append(got, large.push(make([]byte, 60)), large.push(make([]byte, 41)), large.bytes == 60)
+}
 
-	if want := []bool{true, true, false, true, false, true, false, true}; !slices.Equal(got, want) {
-		t.Errorf("pushes were taken as %v, want %v", got, want)
+func TestTheFrontHoldsWhatOneWriteTakes(t *testing.T) {
+	o := outbox{maxBytes: 100, maxPackets: 100}
+	o.force([]byte("aaa"), []byte("bb"), []byte("cccccc"), []byte("d"))
+	for _, want := range []string{"aaabb", "cccccc", "d", ""} {
+		front := o.front(5)
+		if got := string(bytes.Join(front, nil)); got != want {
+			t.Errorf("the front is %q, want %q", got, want)
+		}
+		o.pop(len(front))
 	}
+	if o.bytes != 0 {
+		t.Errorf("%d bytes are left", o.bytes)
+	}
+}
+
+// A pipe hands over one write at a time.
+func TestEventsOfOneEmitLeaveInOneWrite(t *testing.T) {
+	e := servePipes(t, Config{}, &stub{})
+	c := join(t, e)
+	var want []byte
+	var frames []Frame
+	for _, name := range []string{"one", "two", strings.Repeat("long", 2_000)} {
+		frames = append(frames, NewFrame(name))
+		text := `42["` + name + `"]`
+		want = append(want, unmasked(text)...)
+	}
+
+	e.EmitAll(frames, []string{c.sid}, nil, false)
+
+	got := make([]byte, 2*len(want))
+	n, err := c.conn.Read(got)
+	if err != nil || !bytes.Equal(got[:n], want) {
+		t.Errorf("read %d bytes, %v; want the %d of all three", n, err, len(want))
+	}
+}
+
+// unmasked encodes a message as a server does.
+func unmasked(text string) []byte {
+	if len(text) < 126 {
+		return append([]byte{0x80 | opText, byte(len(text))}, text...)
+	}
+	return append([]byte{0x80 | opText, 126, byte(len(text) >> 8), byte(len(text))}, text...)
+}
+
+func TestVolatileEventsPassOverAFullQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reasons := make(chan Reason, 1)
+		e := servePipes(t, Config{QueuePackets: 4}, &stub{disconnected: func(_ *Socket, r Reason) { reasons <- r }})
+		c := join(t, e)
+		room, two := []string{c.sid}, []Frame{NewFrame("a"), NewFrame("b")}
+		synctest.Wait()
+
+		// Nobody reads yet: the first write hangs, and what it holds stays in the queue.
+		e.EmitAll(two, room, nil, true)
+		e.EmitAll(two, room, nil, true)
+		e.EmitAll(two, room, nil, true)
+		e.EmitAll(two, []string{"nobody"}, nil, false)
+		e.EmitAll(nil, room, nil, false)
+
+		for range 2 {
+			c.want(`42["a"]`)
+			c.want(`42["b"]`)
+		}
+		synctest.Wait()
+		e.Emit(NewFrame("end"), room, nil)
+		c.want(`42["end"]`)
+		synctest.Wait()
+		e.EmitAll(two, room, nil, false)
+		e.EmitAll(two, room, nil, false)
+		e.EmitAll(two, room, nil, false)
+		if got := receive(t, reasons); got != ReasonQueueFull {
+			t.Errorf("left because of %q, want %q", got, ReasonQueueFull)
+		}
+	})
 }

@@ -52,6 +52,14 @@ type Config struct {
 	Workers    int // handlers and admissions that run at once, over all sockets; default 512
 	MaxPending int // transports without an admitted socket; more are answered 503; default 10,000
 
+	// MaxPendingPerAddress is the number of transports of one address that have no admitted
+	// socket; more are answered 429. Default 256.
+	MaxPendingPerAddress int
+	// Address returns the key by which a client's address is counted, from the address and
+	// port of its connection and the values of X-Forwarded-For; default the IP address of the
+	// connection.
+	Address func(remoteAddr string, forwarded []string) string
+
 	// AllowOrigin says whether a request may connect, judged by its Origin; others are
 	// answered 403. The default lets through requests without Origin and those of the host
 	// that they are made to.
@@ -73,6 +81,10 @@ func (c Config) withDefaults() Config {
 	fill(&c.QueueEvents, 64)
 	fill(&c.Workers, 512)
 	fill(&c.MaxPending, 10_000)
+	fill(&c.MaxPendingPerAddress, 256)
+	if c.Address == nil {
+		c.Address = remoteHost
+	}
 	if c.AllowOrigin == nil {
 		c.AllowOrigin = sameOrigin
 	}
@@ -133,7 +145,7 @@ type Server struct {
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
 	opening  int // handshakes that run
-	pending  int // transports without a socket, handshakes included
+	pending  pending
 	draining bool
 	ended    chan struct{} // closed when draining and nothing is left
 }
@@ -147,7 +159,7 @@ func New(c Config, h Handler) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Server{
 		config: c, handler: h, log: c.Log, hub: newHub(), pool: pool{max: c.Workers},
-		ctx: ctx, cancel: cancel, conns: make(map[*conn]struct{}), ended: make(chan struct{}),
+		ctx: ctx, cancel: cancel, conns: make(map[*conn]struct{}), pending: pending{of: make(map[string]int)}, ended: make(chan struct{}),
 	}
 }
 
@@ -158,14 +170,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rejected.write(w)
 		return
 	}
-	if !s.reserve() {
-		unavailable.write(w)
+	address := s.config.Address(r.RemoteAddr, r.Header.Values("X-Forwarded-For"))
+	if rejected := s.reserve(address); rejected != nil {
+		rejected.write(w)
 		return
 	}
-	c, open, err := s.accept(w, r)
+	c, open, err := s.accept(w, r, address)
 	if err != nil {
 		s.log.Debug("handshake failed", "err", err)
-		s.abandon()
+		s.abandon(address)
 		return
 	}
 	if s.enter(c) {
@@ -174,7 +187,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	go c.run(open)
 }
 
-func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*conn, []byte, error) {
+func (s *Server) accept(w http.ResponseWriter, r *http.Request, address string) (*conn, []byte, error) {
 	id, err := s.newID()
 	if err != nil {
 		unavailable.write(w)
@@ -194,15 +207,31 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*conn, []byte, 
 		return nil, nil, err
 	}
 	ws.SetReadLimit(int64(min(s.config.MaxPayload, maxUnadmitted)))
-	return newConn(s, ws, below.conn, Handshake{Header: r.Header, URL: r.URL, RemoteAddr: r.RemoteAddr}), open, nil
+	return newConn(s, ws, below.conn, Handshake{Header: r.Header, URL: r.URL, Address: address}), open, nil
 }
 
 // Emit sends the event to every socket that is in one of the rooms and in none of the
 // excepted ones, once each. Without rooms it is sent to nobody. It never blocks: a socket
 // whose queue is full is closed. What one goroutine emits arrives in that order.
 func (s *Server) Emit(f Frame, rooms []string, except []string) {
+	s.EmitAll([]Frame{f}, rooms, except, false)
+}
+
+// EmitAll sends events like Emit, one behind the other: each socket has all of them in its
+// queue at once, and its transport writes them together. A socket whose queue has no room for
+// all of them is closed; where they are volatile it stays, and gets none.
+func (s *Server) EmitAll(frames []Frame, rooms []string, except []string, volatile bool) {
+	messages := make([][]byte, 0, len(frames))
+	for _, f := range frames {
+		if len(f.message) > 0 {
+			messages = append(messages, f.message)
+		}
+	}
+	if len(messages) == 0 {
+		return
+	}
 	for _, socket := range s.hub.members(rooms, except) {
-		socket.Emit(f)
+		socket.conn.sendAll(socket, messages, volatile)
 	}
 }
 
@@ -278,23 +307,26 @@ func (s *Server) checkEnd() {
 	}
 }
 
-// reserve takes a place for a handshake.
-func (s *Server) reserve() bool {
+// reserve takes a place for a handshake, or says why there is none.
+func (s *Server) reserve(address string) *rejection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining || s.pending >= s.config.MaxPending {
-		return false
+	switch {
+	case s.draining || s.pending.all >= s.config.MaxPending:
+		return unavailable
+	case s.pending.of[address] >= s.config.MaxPendingPerAddress:
+		return tooMany
 	}
-	s.pending++
+	s.pending.add(address, 1)
 	s.opening++
-	return true
+	return nil
 }
 
 // abandon gives the place of a handshake that failed back.
-func (s *Server) abandon() {
+func (s *Server) abandon(address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending--
+	s.pending.add(address, -1)
 	s.opening--
 	s.checkEnd()
 }
@@ -316,17 +348,17 @@ func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if idle {
-		s.pending--
+		s.pending.add(c.handshake.Address, -1)
 	}
 	delete(s.conns, c)
 	s.checkEnd()
 }
 
-// pend counts transports without a socket.
-func (s *Server) pend(change int) {
+// pend counts a transport that lost or got its socket.
+func (s *Server) pend(address string, change int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pending += change
+	s.pending.add(address, change)
 }
 
 func (s *Server) newID() (string, error) {

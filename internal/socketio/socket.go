@@ -25,10 +25,10 @@ const (
 // A Handshake is what a client said about itself when it connected. It is shared and must
 // not be changed.
 type Handshake struct {
-	Auth       []byte // raw JSON object of the CONNECT packet; nil if there was none
-	Header     http.Header
-	URL        *url.URL
-	RemoteAddr string // of the TCP connection, which may be that of a proxy
+	Auth    []byte // raw JSON object of the CONNECT packet; nil if there was none
+	Header  http.Header
+	URL     *url.URL
+	Address string // the key by which the client's address is counted
 }
 
 // A Refusal is the error by which Handler.Admit refuses a client for good: the client is

@@ -14,7 +14,7 @@ import (
 )
 
 const accountColumns = `SELECT id, username, email, display_name, profile_photo, password_hash, role,
-	details, active, deleted, banned, created_at FROM users `
+	details, active, deleted, banned, created_at, password_era, revision FROM users `
 
 func detailsPlace(u id.User) seal.Place {
 	return seal.Place{Collection: "users", Field: "details", Document: u[:]}
@@ -36,10 +36,11 @@ func (s *Store) CreateAccount(ctx context.Context, a people.Account) error {
 			return either(err, people.ErrUsernameTaken)
 		}
 		_, err := t.exec(`INSERT INTO users (id, username, username_key, email, display_name, profile_photo,
-			password_hash, role, details, active, deleted, banned, created_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			password_hash, role, details, active, deleted, banned, created_at, password_era, revision, display_key)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			a.ID[:], a.Username, name, mail, a.DisplayName, a.ProfilePhoto, a.PasswordHash, a.Role, details,
-			truth(a.Active), truth(a.Deleted), truth(a.Banned), millis(a.CreatedAt))
+			truth(a.Active), truth(a.Deleted), truth(a.Banned), millis(a.CreatedAt),
+			a.PasswordEra, a.Revision, strings.ToLower(a.DisplayName))
 		return err
 	})
 }
@@ -56,14 +57,11 @@ func (s *Store) AccountByLogin(ctx context.Context, login string) (people.Accoun
 	return s.account(ctx, accountColumns+"WHERE email = ? OR username_key = ? ORDER BY email = ? DESC LIMIT 1", login, login, login)
 }
 
-// SetPasswordHash implements people.Store. It is ErrNoAccount where there is no account.
-func (s *Store) SetPasswordHash(ctx context.Context, u id.User, hash string) error {
-	return s.writer.do(ctx, "set password hash", func(t *tx) error {
-		n, err := t.exec("UPDATE users SET password_hash = ? WHERE id = ?", hash, u[:])
-		if err != nil || n == 0 {
-			return either(err, people.ErrNoAccount)
-		}
-		return nil
+// UpgradePasswordHash implements people.Store.
+func (s *Store) UpgradePasswordHash(ctx context.Context, u id.User, from, to string) error {
+	return s.writer.do(ctx, "upgrade password hash", func(t *tx) error {
+		_, err := t.exec("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?", to, u[:], from)
+		return err
 	})
 }
 
@@ -78,27 +76,45 @@ func (s *Store) SetActive(ctx context.Context, u id.User, active bool) error {
 	})
 }
 
+// An accountRecord is an account as it was read: its details still sealed.
+type accountRecord struct {
+	account people.Account
+	details []byte
+}
+
+// readAccount reads the accountColumns.
+func readAccount(row []driver.Value) accountRecord {
+	a := people.Account{
+		ID: userID(row[0]), Username: text(row[1]), Email: text(row[2]), DisplayName: text(row[3]),
+		ProfilePhoto: text(row[4]), PasswordHash: text(row[5]), Role: text(row[6]),
+		Active: integer(row[8]) != 0, Deleted: integer(row[9]) != 0, Banned: integer(row[10]) != 0,
+		CreatedAt: instant(row[11]), PasswordEra: integer(row[12]), Revision: integer(row[13]),
+	}
+	if a.Email == noEmail(a.ID) {
+		a.Email = ""
+	}
+	return accountRecord{a, blob(row[7])}
+}
+
+// openAccount returns the account of a record with its details in the clear.
+func (s *Store) openAccount(ctx context.Context, r accountRecord) (people.Account, error) {
+	err := s.openJSON(ctx, detailsPlace(r.account.ID), r.details, &r.account.Details)
+	return r.account, err
+}
+
 func (s *Store) account(ctx context.Context, query string, args ...any) (people.Account, error) {
-	var a people.Account
-	var details []byte
+	var r accountRecord
 	found := false
 	err := s.readers.with(ctx, func(c *conn) (err error) {
-		found, err = c.one(func(row []driver.Value) {
-			a = people.Account{
-				ID: userID(row[0]), Username: text(row[1]), Email: text(row[2]), DisplayName: text(row[3]),
-				ProfilePhoto: text(row[4]), PasswordHash: text(row[5]), Role: text(row[6]),
-				Active: integer(row[8]) != 0, Deleted: integer(row[9]) != 0, Banned: integer(row[10]) != 0,
-				CreatedAt: instant(row[11]),
-			}
-			details = blob(row[7])
-		}, query, args...)
+		found, err = c.one(func(row []driver.Value) { r = readAccount(row) }, query, args...)
 		return err
 	})
 	if err == nil && !found {
 		err = people.ErrNoAccount
 	}
+	var a people.Account
 	if err == nil {
-		err = s.openJSON(ctx, detailsPlace(a.ID), details, &a.Details)
+		a, err = s.openAccount(ctx, r)
 	}
 	if err != nil {
 		return people.Account{}, fmt.Errorf("find account: %w", err)

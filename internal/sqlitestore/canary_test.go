@@ -18,6 +18,7 @@ import (
 	"pryde/internal/message"
 	"pryde/internal/people"
 	"pryde/internal/seal"
+	"pryde/internal/wire"
 )
 
 // disguises are the forms in which a text might lie in a file.
@@ -74,10 +75,24 @@ func plant(t *testing.T, s *Store) (canaries map[string]string, clear string) {
 	}
 	a := people.Account{
 		ID: user(1), Username: "alice", Email: "alice@example.com", DisplayName: "planted-in-the-clear", Details: people.Details{
-			FullName: canary("full name"), Birthday: canary("birthday"), Pronouns: canary("pronouns"), Bio: canary("bio"), Identity: canary("identity"),
+			FullName: canary("full name"), Birthday: canary("birthday"), Nickname: canary("nickname"),
+			Pronouns: canary("pronouns"), CustomPronouns: canary("custom pronouns"), Gender: canary("gender"), CustomGender: canary("custom gender"),
+			CoverPhoto: canary("cover photo"), Bio: canary("bio"), Location: canary("location"), Website: canary("website"), Identity: canary("identity"),
 		},
 	}
 	if err := s.CreateAccount(t.Context(), a); err != nil {
+		t.Fatal(err)
+	}
+	f := people.SecondFactor{Secret: canary("second factor"), Offered: []string{canary("backup code")}}
+	if _, err := s.OfferSecondFactor(t.Context(), user(1), f, [][32]byte{{1}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.EnforceSecondFactor(t.Context(), user(1), f); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.AddBlock(t.Context(), people.Block{
+		ID: wire.BlockID{1}, Blocker: user(1), Blocked: user(2), Reason: canary("reason of a block"), CreatedAt: start,
+	}); err != nil {
 		t.Fatal(err)
 	}
 	session := auth.Session{

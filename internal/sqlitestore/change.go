@@ -82,31 +82,8 @@ func (s *Store) DeleteForSelf(ctx context.Context, m id.Message, u id.User, _ ti
 		_, err = t.exec(`UPDATE threads SET changed = ?, last_seq = CASE WHEN last_seq <> ? THEN last_seq ELSE
 				coalesce((SELECT m.seq FROM messages m WHERE m.conversation = ? AND m.seq < ?
 					AND `+visible+` ORDER BY m.seq DESC LIMIT 1), 0) END
-			WHERE user = ? AND conversation = ?`, n, seq, key, seq, u[:], u[:], key)
+			WHERE user = ? AND conversation = ?`, visibleTo(u, key, []any{n, seq, key, seq}, u[:], key)...)
 		return err == nil, err
-	})
-}
-
-// MarkRead implements message.Store. A message of one's own moves nothing; a message of a
-// conversation that one takes no part in is ErrNoMessage.
-func (s *Store) MarkRead(ctx context.Context, u id.User, m id.Message) (message.Message, bool, error) {
-	return s.change(ctx, "mark message as read", m, func(t *tx, r *record) (bool, error) {
-		c := r.message.Conversation()
-		if !c.Has(u) {
-			return false, message.ErrNoMessage
-		}
-		if r.message.Sender == u || r.message.Read {
-			return false, nil
-		}
-		key, seq, peer := conversationKey(c), int64(r.message.Seq), r.message.Sender
-		r.message.Read = true
-		r.message.Changed = t.next()
-		if _, err := t.exec(`UPDATE threads SET read_seq = ?, unread = unread - (SELECT count(*) FROM messages m
-				WHERE m.conversation = ? AND m.seq > threads.read_seq AND m.seq <= ? AND m.sender = ? AND m.deleted_at IS NULL AND `+visible+`)
-			WHERE user = ? AND conversation = ?`, seq, key, seq, peer[:], u[:], u[:], key); err != nil {
-			return false, err
-		}
-		return true, touchThreads(t.conn, r.message)
 	})
 }
 

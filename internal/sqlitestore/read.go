@@ -35,9 +35,15 @@ func (s *Store) record(ctx context.Context, m id.Message) (record, error) {
 	return r, err
 }
 
-// visible leaves out what a person deleted for themselves; its parameter is the person.
-const visible = `NOT EXISTS (SELECT 1 FROM hidden h
-	WHERE h.user = ? AND h.conversation = m.conversation AND h.message_seq = m.seq)`
+// visible leaves out what a person deleted for themselves, one by one or with a whole
+// conversation. Its parameters are those of visibleTo.
+const visible = `m.seq > (SELECT coalesce(max(message_seq), 0) FROM cleared WHERE user = ? AND conversation = ?)
+	AND NOT EXISTS (SELECT 1 FROM hidden h WHERE h.user = ? AND h.conversation = m.conversation AND h.message_seq = m.seq)`
+
+// visibleTo are the parameters of visible for a person and a conversation, between others.
+func visibleTo(u id.User, conversation []byte, before []any, after ...any) []any {
+	return append(append(before, u[:], conversation, u[:]), after...)
+}
 
 // PageBefore implements message.Store.
 func (s *Store) PageBefore(ctx context.Context, c message.Conversation, viewer id.User, before id.Message, limit int) (message.Page[message.Message], error) {
@@ -58,7 +64,7 @@ func (s *Store) PageBefore(ctx context.Context, c message.Conversation, viewer i
 			records = append(records, r)
 			return true
 		}, "SELECT "+recordColumns+` FROM messages m WHERE m.conversation = ? AND m.seq < ? AND `+visible+`
-			ORDER BY m.seq DESC LIMIT ?`, key, end, viewer[:], int64(limit)+1)
+			ORDER BY m.seq DESC LIMIT ?`, visibleTo(viewer, key, []any{key, end}, int64(limit)+1)...)
 	})
 	if err != nil {
 		return message.Page[message.Message]{}, fmt.Errorf("read a page: %w", err)
@@ -69,6 +75,34 @@ func (s *Store) PageBefore(ctx context.Context, c message.Conversation, viewer i
 	items, err := s.openAll(ctx, records)
 	if err != nil {
 		return message.Page[message.Message]{}, fmt.Errorf("read a page: %w", err)
+	}
+	return message.Page[message.Message]{Items: items, More: more}, nil
+}
+
+// Media implements message.Store.
+func (s *Store) Media(ctx context.Context, c message.Conversation, viewer id.User, skip, limit int) (message.Page[message.Message], error) {
+	var records []record
+	key := conversationKey(c)
+	err := s.readers.snapshot(ctx, func(db *conn) error {
+		read, err := readMarks(db, c)
+		if err != nil {
+			return err
+		}
+		return db.query(func(row []driver.Value) bool {
+			r := readRecord(row)
+			r.message.Read = read(r.message)
+			records = append(records, r)
+			return true
+		}, "SELECT "+recordColumns+` FROM messages m WHERE m.conversation = ? AND m.attachment IS NOT NULL AND `+visible+`
+			ORDER BY m.seq DESC LIMIT ? OFFSET ?`, visibleTo(viewer, key, []any{key}, int64(limit)+1, int64(skip))...)
+	})
+	if err != nil {
+		return message.Page[message.Message]{}, fmt.Errorf("read attachments: %w", err)
+	}
+	more := len(records) > limit
+	items, err := s.openAll(ctx, records[:min(len(records), limit)])
+	if err != nil {
+		return message.Page[message.Message]{}, fmt.Errorf("read attachments: %w", err)
 	}
 	return message.Page[message.Message]{Items: items, More: more}, nil
 }

@@ -139,9 +139,11 @@ func readUpTo(c *conn, u id.User, conversation []byte) (order.Seq, error) {
 	return order.Seq(n), err
 }
 
-// isHidden reports whether a person deleted a message for themselves.
+// isHidden reports whether a person deleted a message for themselves, alone or with the whole
+// conversation.
 func isHidden(c *conn, u id.User, conversation []byte, seq order.Seq) (bool, error) {
-	n, err := c.number("SELECT count(*) FROM hidden WHERE user = ? AND conversation = ? AND message_seq = ?",
-		u[:], conversation, int64(seq))
+	n, err := c.number(`SELECT (SELECT count(*) FROM hidden WHERE user = ? AND conversation = ? AND message_seq = ?)
+		+ (SELECT count(*) FROM cleared WHERE user = ? AND conversation = ? AND message_seq >= ?)`,
+		u[:], conversation, int64(seq), u[:], conversation, int64(seq))
 	return n > 0, err
 }

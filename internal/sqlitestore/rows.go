@@ -22,7 +22,9 @@ type rowRecord struct {
 func rowsOf(pick string) string {
 	return "SELECT " + recordColumns + `, t.peer, t.unread, t.changed, t.read_seq, p.read_seq,
 		(SELECT r.id FROM messages r WHERE r.conversation = t.conversation AND r.seq = t.read_seq),
-		(SELECT r.id FROM messages r WHERE r.conversation = t.conversation AND r.seq = p.read_seq)
+		(SELECT r.id FROM messages r WHERE r.conversation = t.conversation AND r.seq = p.read_seq),
+		(SELECT r.id FROM messages r WHERE r.conversation = t.conversation AND r.seq = max(p.delivered_seq, p.read_seq)),
+		t.archived, t.muted, t.muted_until, t.marked_unread
 		FROM (SELECT * FROM threads ` + pick + `) t
 		LEFT JOIN threads p ON p.user = t.peer AND p.conversation = t.conversation
 		LEFT JOIN messages m ON m.conversation = t.conversation AND m.seq = t.last_seq
@@ -37,12 +39,14 @@ var (
 func readRow(row []driver.Value) rowRecord {
 	rest := row[recordWidth:]
 	r := rowRecord{row: message.Row{
-		Peer:    userID(rest[0]),
-		Unread:  int(integer(rest[1])),
-		Changed: order.Seq(integer(rest[2])),
+		Peer:     userID(rest[0]),
+		Unread:   int(integer(rest[1])),
+		Changed:  order.Seq(integer(rest[2])),
+		Settings: readSettings(rest[8:]),
 	}}
 	copy(r.row.ReadUpTo[:], blob(rest[5]))
 	copy(r.row.PeerRead[:], blob(rest[6]))
+	copy(r.row.PeerHas[:], blob(rest[7]))
 	if row[0] != nil {
 		last := readRecord(row)
 		upTo := integer(rest[3])

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pryde/internal/auth"
+	"pryde/internal/id"
 	"pryde/internal/seal"
 )
 
@@ -42,37 +43,79 @@ func (s *Store) CreateSession(ctx context.Context, n auth.Session) error {
 	})
 }
 
+const sessionColumns = `SELECT id, user, generation, hash, previous, rotated_at, expires_at, created_at,
+	last_active, revoked_at, device FROM sessions `
+
+// A sessionRecord is a session as it was read: its device still sealed.
+type sessionRecord struct {
+	session auth.Session
+	key     []byte
+	device  []byte
+}
+
+// readSession reads the sessionColumns.
+func readSession(row []driver.Value) sessionRecord {
+	key := blob(row[0])
+	n := auth.Session{
+		ID: hex.EncodeToString(key), User: userID(row[1]), Generation: int(integer(row[2])),
+		RotatedAt: instant(row[5]), ExpiresAt: instant(row[6]), CreatedAt: instant(row[7]),
+		LastActive: instant(row[8]), RevokedAt: instant(row[9]),
+	}
+	copy(n.Hash[:], blob(row[3]))
+	copy(n.Previous[:], blob(row[4]))
+	return sessionRecord{n, key, blob(row[10])}
+}
+
+func (s *Store) openSession(ctx context.Context, r sessionRecord) (auth.Session, error) {
+	err := s.openJSON(ctx, devicePlace(r.key), r.device, &r.session.Device)
+	return r.session, err
+}
+
 // Session implements auth.SessionStore.
 func (s *Store) Session(ctx context.Context, i string) (auth.Session, error) {
 	key, ok := sessionKey(i)
 	if !ok {
 		return auth.Session{}, auth.ErrNoSession
 	}
-	n := auth.Session{ID: i}
-	var device []byte
+	var r sessionRecord
 	err := s.readers.with(ctx, func(c *conn) error {
-		found, err := c.one(func(row []driver.Value) {
-			n.User = userID(row[0])
-			n.Generation = int(integer(row[1]))
-			copy(n.Hash[:], blob(row[2]))
-			copy(n.Previous[:], blob(row[3]))
-			n.RotatedAt, n.ExpiresAt, n.CreatedAt = instant(row[4]), instant(row[5]), instant(row[6])
-			n.LastActive, n.RevokedAt = instant(row[7]), instant(row[8])
-			device = blob(row[9])
-		}, `SELECT user, generation, hash, previous, rotated_at, expires_at, created_at, last_active,
-			revoked_at, device FROM sessions WHERE id = ?`, key)
+		found, err := c.one(func(row []driver.Value) { r = readSession(row) }, sessionColumns+"WHERE id = ?", key)
 		if err != nil || !found {
 			return either(err, auth.ErrNoSession)
 		}
 		return nil
 	})
+	var n auth.Session
 	if err == nil {
-		err = s.openJSON(ctx, devicePlace(key), device, &n.Device)
+		n, err = s.openSession(ctx, r)
 	}
 	if err != nil {
 		return auth.Session{}, fmt.Errorf("find session: %w", err)
 	}
 	return n, nil
+}
+
+// SessionsOf implements auth.SessionStore.
+func (s *Store) SessionsOf(ctx context.Context, u id.User, limit int) ([]auth.Session, error) {
+	var found []sessionRecord
+	err := s.readers.with(ctx, func(c *conn) error {
+		return c.query(func(row []driver.Value) bool {
+			found = append(found, readSession(row))
+			return true
+		}, sessionColumns+"WHERE user = ? AND revoked_at IS NULL ORDER BY last_active DESC, id LIMIT ?", u[:], int64(limit))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	sessions := make([]auth.Session, 0, len(found))
+	for _, r := range found {
+		n, err := s.openSession(ctx, r)
+		if err != nil {
+			return nil, fmt.Errorf("list sessions: %w", err)
+		}
+		sessions = append(sessions, n)
+	}
+	return sessions, nil
 }
 
 // RotateSession implements auth.SessionStore.
@@ -104,4 +147,47 @@ func (s *Store) RevokeSession(ctx context.Context, i string, at time.Time) (bool
 		return err
 	})
 	return err == nil && revoked == 1, err
+}
+
+// RevokeSessions implements auth.SessionStore.
+func (s *Store) RevokeSessions(ctx context.Context, u id.User, except string, at time.Time) (revoked []string, err error) {
+	err = s.writer.do(ctx, "revoke sessions", func(t *tx) error {
+		revoked, err = revokeAll(t, u, except, at)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return revoked, nil
+}
+
+// revokeAll ends the sessions of a person but one, and returns those that it ended.
+func revokeAll(t *tx, u id.User, except string, at time.Time) ([]string, error) {
+	keep, _ := sessionKey(except)
+	if keep == nil {
+		keep = []byte{} // no session's key, and not NULL, which is not unequal to anything
+	}
+	var revoked []string
+	err := t.query(func(row []driver.Value) bool {
+		revoked = append(revoked, hex.EncodeToString(blob(row[0])))
+		return true
+	}, "SELECT id FROM sessions WHERE user = ? AND revoked_at IS NULL AND id <> ? ORDER BY id", u[:], keep)
+	if err != nil {
+		return nil, err
+	}
+	_, err = t.exec("UPDATE sessions SET revoked_at = ? WHERE user = ? AND revoked_at IS NULL AND id <> ?", at.UnixMilli(), u[:], keep)
+	return revoked, err
+}
+
+// TouchSession implements auth.SessionStore.
+func (s *Store) TouchSession(ctx context.Context, i string, at time.Time) error {
+	key, ok := sessionKey(i)
+	if !ok {
+		return nil
+	}
+	return s.writer.do(ctx, "touch session", func(t *tx) error {
+		_, err := t.exec("UPDATE sessions SET last_active = ? WHERE id = ? AND revoked_at IS NULL AND last_active < ?",
+			at.UnixMilli(), key, at.UnixMilli())
+		return err
+	})
 }

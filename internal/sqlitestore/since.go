@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -30,18 +31,18 @@ func (s *Store) Since(ctx context.Context, u id.User, after order.Seq, limit int
 }
 
 func (s *Store) openView(ctx context.Context, v *view) (message.Changes, error) {
-	changes := message.Changes{Seq: v.seq, TooMany: v.count() > v.limit || len(v.rows) > v.rowLimit()}
-	if changes.TooMany {
+	changes := message.Changes{Seq: v.seq, Reload: v.again || v.count() > v.limit || len(v.rows) > v.rowLimit()}
+	if changes.Reload {
 		v.rows = v.rows[:min(len(v.rows), maxReloadRows)]
 	}
 	slices.SortFunc(v.rows, func(a, b rowRecord) int { return cmp.Compare(a.row.Changed, b.row.Changed) })
 	var err error
-	if changes.Rows, err = s.openRows(ctx, v.rows); err != nil || changes.TooMany {
+	if changes.Rows, err = s.openRows(ctx, v.rows); err != nil || changes.Reload {
 		return changes, err
 	}
 	slices.SortFunc(v.stored, func(a, b record) int { return cmp.Compare(a.message.Seq, b.message.Seq) })
 	slices.SortFunc(v.changed, func(a, b record) int { return cmp.Compare(a.message.Changed, b.message.Changed) })
-	slices.SortFunc(v.gone, func(a, b message.Gone) int { return cmp.Compare(a.Seq, b.Seq) })
+	slices.SortStableFunc(v.gone, func(a, b message.Gone) int { return cmp.Compare(a.Seq, b.Seq) })
 	changes.Deleted = v.gone
 	if changes.New, err = s.openAll(ctx, v.stored); err != nil {
 		return message.Changes{}, err
@@ -61,6 +62,7 @@ type view struct {
 	stored  []record
 	changed []record
 	gone    []message.Gone
+	again   bool // a block that hid some of it is over
 }
 
 // rowLimit is how many conversations are told; one more is looked for.
@@ -93,11 +95,11 @@ func (v *view) read(c *conn) error {
 	if err != nil {
 		return err
 	}
-	if err := v.readHidden(c); err != nil {
+	if err := errors.Join(v.readHidden(c), v.readCleared(c)); err != nil {
 		return err
 	}
 	for _, s := range spans {
-		if v.left() <= 0 {
+		if v.again || v.left() <= 0 {
 			return nil
 		}
 		if err := v.readSpan(c, s); err != nil {
@@ -112,27 +114,41 @@ func (v *view) spans(c *conn) ([]span, error) {
 	var spans []span
 	err := c.query(func(row []driver.Value) bool {
 		spans = append(spans, span{blob(row[0]), marks(v.user, order.Seq(integer(row[1])), order.Seq(integer(row[2])))})
+		v.again = v.again || v.after > 0 && integer(row[3]) > v.after
 		return true
-	}, `SELECT t.conversation, t.read_seq, p.read_seq FROM threads t
+	}, `SELECT t.conversation, t.read_seq, p.read_seq, t.shown_again FROM threads t
 		LEFT JOIN threads p ON p.user = t.peer AND p.conversation = t.conversation
 		WHERE t.user = ? AND t.changed > ?`, v.user[:], v.after)
 	return spans, err
 }
 
-// readHidden finds what the person deleted for themselves since; what was then deleted for
-// all is told as that.
+// readHidden finds what the person deleted for themselves since.
 func (v *view) readHidden(c *conn) error {
-	return c.query(func(row []driver.Value) bool {
-		r := readRecord(row)
-		g := v.goneOf(r)
-		if !g.ForAll {
-			g.Seq = order.Seq(integer(row[recordWidth]))
-		}
-		v.gone = append(v.gone, g)
-		return true
-	}, "SELECT "+recordColumns+`, h.seq FROM hidden h
+	return c.query(v.takeGone, "SELECT "+recordColumns+`, h.seq FROM hidden h
 		JOIN messages m ON m.conversation = h.conversation AND m.seq = h.message_seq
 		WHERE h.user = ? AND h.seq > ? LIMIT ?`, v.user[:], v.after, v.left())
+}
+
+// readCleared finds what the person deleted for themselves since with a whole conversation:
+// what lies between that deletion and the one before it, unless it had gone by itself.
+func (v *view) readCleared(c *conn) error {
+	return c.query(v.takeGone, "SELECT "+recordColumns+`, c.seq FROM cleared c
+		CROSS JOIN messages m ON m.conversation = c.conversation AND m.seq <= c.message_seq
+			AND m.seq > (SELECT coalesce(max(b.message_seq), 0) FROM cleared b
+				WHERE b.user = c.user AND b.conversation = c.conversation AND b.message_seq < c.message_seq)
+		WHERE c.user = ? AND c.seq > ? AND NOT EXISTS (SELECT 1 FROM hidden h
+			WHERE h.user = c.user AND h.conversation = m.conversation AND h.message_seq = m.seq)
+		LIMIT ?`, v.user[:], v.after, v.left())
+}
+
+// takeGone takes what the person deleted for themselves. What was deleted for all besides is
+// told as theirs all the same: they see no tombstone of it.
+func (v *view) takeGone(row []driver.Value) bool {
+	r := readRecord(row)
+	v.gone = append(v.gone, message.Gone{
+		ID: r.message.ID, Peer: r.message.Conversation().Other(v.user), Seq: order.Seq(integer(row[recordWidth])),
+	})
+	return true
 }
 
 // readSpan finds what was stored and what was changed since in one conversation, and is not
@@ -142,7 +158,7 @@ func (v *view) readSpan(c *conn, s span) error {
 		r := readRecord(row)
 		switch r.message.Read = s.read(r.message); {
 		case r.deleted():
-			v.gone = append(v.gone, v.goneOf(r))
+			v.gone = append(v.gone, message.Gone{ID: r.message.ID, Peer: r.message.Conversation().Other(v.user), ForAll: true, Seq: r.message.Changed})
 		case int64(r.message.Seq) > v.after:
 			v.stored = append(v.stored, r)
 		default:
@@ -152,19 +168,10 @@ func (v *view) readSpan(c *conn, s span) error {
 	}
 	if err := c.query(take, "SELECT "+recordColumns+` FROM messages m
 		WHERE m.conversation = ? AND m.seq > ? AND `+visible+` LIMIT ?`,
-		s.conversation, v.after, v.user[:], v.left()); err != nil {
+		visibleTo(v.user, s.conversation, []any{s.conversation, v.after}, v.left())...); err != nil {
 		return err
 	}
 	return c.query(take, "SELECT "+recordColumns+` FROM messages m INDEXED BY messages_changed
 		WHERE m.conversation = ? AND m.changed > ? AND m.changed > m.seq AND m.seq <= ? AND `+visible+` LIMIT ?`,
-		s.conversation, v.after, v.after, v.user[:], v.left())
-}
-
-// goneOf names a deleted message. It counts as deleted for all where that happened since.
-func (v *view) goneOf(r record) message.Gone {
-	g := message.Gone{ID: r.message.ID, Peer: r.message.Conversation().Other(v.user)}
-	if r.deleted() && int64(r.message.Changed) > v.after {
-		g.ForAll, g.Seq = true, r.message.Changed
-	}
-	return g
+		visibleTo(v.user, s.conversation, []any{s.conversation, v.after, v.after}, v.left())...)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -48,7 +49,10 @@ func TestNumbersNeverFallBelowTheRows(t *testing.T) {
 			return s.DeleteForSelf(t.Context(), messageID(1), user(1), start)
 		},
 		"deleted": func(s *Store) (message.Message, bool, error) { return s.DeleteForAll(t.Context(), messageID(1), start) },
-		"read":    func(s *Store) (message.Message, bool, error) { return s.MarkRead(t.Context(), user(2), messageID(1)) },
+		"read": func(s *Store) (message.Message, bool, error) {
+			r, err := s.MarkRead(t.Context(), user(2), messageID(1), start)
+			return r.Message, r.Read, err
+		},
 	}
 	for name, change := range last {
 		dir := t.TempDir()
@@ -208,14 +212,17 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	start, err := migrations.ReadFile(dataSchema + "/0001_start.sql")
+	names, err := fs.Glob(migrations, dataSchema+"/*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
+	have := int64(len(names))
 	steps := fstest.MapFS{
-		"s/0001.sql": {Data: start},
-		"s/0002.sql": {Data: []byte("CREATE TABLE good (x INTEGER);")},
-		"s/0003.sql": {Data: []byte("CREATE TABLE half (x INTEGER); CREATE TABLE half (x INTEGER);")},
+		"s/9998.sql": {Data: []byte("CREATE TABLE good (x INTEGER);")},
+		"s/9999.sql": {Data: []byte("CREATE TABLE half (x INTEGER); CREATE TABLE half (x INTEGER);")},
+	}
+	for _, name := range names {
+		steps["s/"+path.Base(name)] = &fstest.MapFile{} // it has been made
 	}
 
 	failed := migrate(c, steps, "s")
@@ -227,15 +234,15 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	steps["s/0003.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE whole (x INTEGER);")}
+	steps["s/9999.sql"] = &fstest.MapFile{Data: []byte("CREATE TABLE whole (x INTEGER);")}
 	repaired := migrate(c, steps, "s")
 	now, err := c.number("PRAGMA user_version")
 
-	if failed == nil || version != 2 || half != 0 {
-		t.Errorf("after a step that fails: error %v, schema %d, %d tables of it; want schema 2 and nothing of it", failed, version, half)
+	if failed == nil || version != have+1 || half != 0 {
+		t.Errorf("after a step that fails: error %v, schema %d, %d tables of it; want schema %d and nothing of it", failed, version, half, have+1)
 	}
-	if err := errors.Join(repaired, err, c.close()); err != nil || now != 3 {
-		t.Errorf("after the repair: schema %d, error %v; want 3", now, err)
+	if err := errors.Join(repaired, err, c.close()); err != nil || now != have+2 {
+		t.Errorf("after the repair: schema %d, error %v; want %d", now, err, have+2)
 	}
 	if m, err := open(t, dir).Message(t.Context(), messageID(1)); err != nil || m.Content != "hello" {
 		t.Errorf("the release before reads %q with error %v after the migration", m.Content, err)
@@ -247,7 +254,7 @@ func TestClosedStoreAnswersThatItIs(t *testing.T) {
 	s.close(t)
 
 	_, read := s.Unread(t.Context(), user(1))
-	write := s.SetPasswordHash(t.Context(), user(1), "x")
+	write := s.UpgradePasswordHash(t.Context(), user(1), "", "x")
 
 	for _, err := range []error{read, write} {
 		if fault.Of(err).Kind != fault.KindUnavailable {

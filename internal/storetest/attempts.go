@@ -260,7 +260,15 @@ func testNoNumber(t *testing.T, d *desk) {
 			return changed, err
 		},
 		func(ctx context.Context) (bool, error) {
-			_, changed, err := d.store.MarkRead(ctx, bob, second.ID)
+			r, err := d.store.MarkRead(ctx, bob, second.ID, start)
+			return r.Read || r.Delivered, err
+		},
+		func(ctx context.Context) (bool, error) {
+			r, err := d.store.MarkDelivered(ctx, bob, second.ID)
+			return r.Read || r.Delivered, err
+		},
+		func(ctx context.Context) (bool, error) {
+			_, changed, err := d.store.Arrange(ctx, bob, alice, true, start, func(*message.Settings) {})
 			return changed, err
 		},
 	}
@@ -274,7 +282,7 @@ func testNoNumber(t *testing.T, d *desk) {
 		}
 		held.End(publish(m.Seq))
 	})
-	same(t, "what was published", got, []order.Seq{0, 0, 0, 0, m.Seq})
+	same(t, "what was published", got, []order.Seq{0, 0, 0, 0, 0, 0, m.Seq})
 	if next := d.send(alice, bob, "next"); next.Seq != m.Seq+1 {
 		t.Errorf("the next number is %d, want %d", next.Seq, m.Seq+1)
 	}
@@ -290,14 +298,24 @@ func testCancelled(t *testing.T, d *desk) {
 	if _, err := d.store.Edit(queuedThenCancelled(t.Context()), m.ID, "edited", start); err != nil {
 		t.Errorf("Edit: %v", err)
 	}
-	if _, changed, err := d.store.MarkRead(queuedThenCancelled(t.Context()), bob, m.ID); err != nil || !changed {
-		t.Errorf("MarkRead: %v, %v", changed, err)
+	if r, err := d.store.MarkDelivered(queuedThenCancelled(t.Context()), bob, m.ID); err != nil || !r.Delivered {
+		t.Errorf("MarkDelivered: %v, %v", r, err)
+	}
+	if r, err := d.store.MarkRead(queuedThenCancelled(t.Context()), bob, m.ID, start); err != nil || !r.Read {
+		t.Errorf("MarkRead: %v, %v", r, err)
 	}
 	if _, changed, err := d.store.DeleteForSelf(queuedThenCancelled(t.Context()), m.ID, bob, start); err != nil || !changed {
 		t.Errorf("DeleteForSelf: %v, %v", changed, err)
 	}
 	if _, changed, err := d.store.DeleteForAll(queuedThenCancelled(t.Context()), m.ID, start); err != nil || !changed {
 		t.Errorf("DeleteForAll: %v, %v", changed, err)
+	}
+	archive := func(s *message.Settings) { s.Archived = true }
+	if _, changed, err := d.store.Arrange(queuedThenCancelled(t.Context()), alice, bob, false, start, archive); err != nil || !changed {
+		t.Errorf("Arrange: %v, %v", changed, err)
+	}
+	if changed, err := d.store.Clear(queuedThenCancelled(t.Context()), alice, bob); err != nil || !changed {
+		t.Errorf("Clear: %v, %v", changed, err)
 	}
 }
 

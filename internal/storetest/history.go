@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -58,13 +59,21 @@ func (h *history) step() {
 	if h.random.IntN(2) == 0 {
 		u = e.Recipient
 	}
-	switch h.random.IntN(5) {
-	case 0:
+	switch h.random.IntN(16) {
+	case 0, 1, 2:
 		h.stepEdit(e)
-	case 1:
+	case 3, 4:
 		h.stepDeleteForAll(e)
-	case 2:
+	case 5, 6:
 		h.stepDeleteForSelf(e, u)
+	case 7, 8:
+		h.stepMarkDelivered(e, u)
+	case 9, 10:
+		h.stepArrange(u, h.person())
+	case 11:
+		h.stepClear(u, e.Conversation().Other(u))
+	case 12:
+		h.stepMarkRead(e, u)
 	default:
 		h.stepMarkRead(e, e.Recipient)
 	}
@@ -124,14 +133,69 @@ func (h *history) stepDeleteForSelf(e *entry, u id.User) {
 }
 
 func (h *history) stepMarkRead(e *entry, u id.User) {
+	c := e.Conversation()
+	s := side{u, c}
+	want := c.Low != c.High && e.Seq > h.upTo(s)
+	arrives := want && e.Sender != u && e.Seq > h.has(s)
+	r, err := h.store.MarkRead(h.t.Context(), u, e.ID, h.now())
+	if err != nil || r.Read != want || r.Delivered != arrives {
+		h.t.Fatalf("MarkRead: %+v and error %v, want read %v and delivered %v", r, err, want, arrives)
+	}
+	if want {
+		h.readUpTo[s] = e
+		h.settle(s, func(set *message.Settings) { set.MarkedUnread = time.Time{} })
+		h.commit(r.Message.Changed, c, e.Sender, e.Recipient)
+	}
+}
+
+func (h *history) stepMarkDelivered(e *entry, u id.User) {
 	s := side{u, e.Conversation()}
-	m, changed, err := h.store.MarkRead(h.t.Context(), u, e.ID)
-	if want := e.Sender != u && e.Seq > h.upTo(s); err != nil || changed != want {
-		h.t.Fatalf("MarkRead: %v and error %v, want %v", changed, err, want)
+	want := e.Sender != u && e.Seq > h.has(s)
+	r, err := h.store.MarkDelivered(h.t.Context(), u, e.ID)
+	if err != nil || r.Delivered != want || r.Read {
+		h.t.Fatalf("MarkDelivered: %+v and error %v, want %v", r, err, want)
+	}
+	if want {
+		h.delivered[s] = e
+		h.commit(r.Message.Changed, e.Conversation(), e.Sender, e.Recipient)
+	}
+}
+
+func (h *history) stepArrange(u, peer id.User) {
+	s, create := side{u, message.Between(u, peer)}, h.random.IntN(2) == 0
+	at := h.now()
+	set := []func(*message.Settings){
+		func(set *message.Settings) { set.Archived = !set.Archived },
+		func(set *message.Settings) { set.Muted, set.MutedUntil = true, at.Add(time.Hour) },
+		func(set *message.Settings) { set.Muted, set.MutedUntil = false, time.Time{} },
+		func(set *message.Settings) { set.MarkedUnread = at },
+	}[h.random.IntN(4)]
+	before, known := h.settings[s], h.oracle.changed[s] != 0
+	state, changed, err := h.store.Arrange(h.t.Context(), u, peer, create, at, set)
+	if !known && !create {
+		if !errors.Is(err, message.ErrNoConversation) {
+			h.t.Fatalf("Arrange of no conversation: %v, want ErrNoConversation", err)
+		}
+		return
+	}
+	h.settle(s, set)
+	if err != nil || changed != (h.settings[s] != before) || state.Settings != h.settings[s] {
+		h.t.Fatalf("Arrange: %+v, changed %v and error %v, want %+v", state, changed, err, h.settings[s])
 	}
 	if changed {
-		h.readUpTo[s] = e
-		h.commit(m.Changed, e.Conversation(), e.Sender, e.Recipient)
+		h.commit(state.Changed, s.conversation, u)
+	}
+}
+
+func (h *history) stepClear(u, peer id.User) {
+	s := side{u, message.Between(u, peer)}
+	want := len(h.oracle.page(s.conversation, u)) > 0
+	changed, err := h.store.Clear(h.t.Context(), u, peer)
+	if err != nil || changed != want {
+		h.t.Fatalf("Clear: %v and error %v, want %v", changed, err, want)
+	}
+	if want {
+		h.clear(s, h.desk.since(u, h.oracle.seq).Seq)
 	}
 }
 
@@ -212,7 +276,7 @@ func anyChange(t *testing.T, s message.Store, which int, m message.Message) erro
 	var err error
 	switch which {
 	case 0:
-		_, _, err = s.MarkRead(t.Context(), m.Recipient, m.ID)
+		_, err = s.MarkRead(t.Context(), m.Recipient, m.ID, start)
 	case 1:
 		_, _, err = s.DeleteForAll(t.Context(), m.ID, start)
 	default:

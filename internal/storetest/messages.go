@@ -13,38 +13,44 @@ import (
 // Messages tests messages.
 func Messages(t *testing.T, open func(*testing.T) Stores) {
 	tests := map[string]func(*testing.T, *desk){
-		"MessageComesBackAsItWasStored":           testMessage,
-		"SameClientIDIsTheSameAttempt":            testClientID,
-		"ClientIDBelongsToItsSender":              testClientIDOfOther,
-		"AttemptStaysTakenAfterDeletion":          testAttemptStays,
-		"RepeatWindowCountsFromTheFirst":          testRepeatWindow,
-		"RepeatNeedsTheSameEverything":            testRepeatDiffers,
-		"TakenIDIsAnError":                        testIDClash,
-		"ConcurrentAttemptsStoreOne":              testConcurrentAttempts,
-		"CreatedAtNeverRunsBackwards":             testCreatedAt,
-		"NumbersAreAnnouncedInOrder":              testNumbers,
-		"WhatChangesNothingTakesNoNumber":         testNoNumber,
-		"QueuedOperationIsFinished":               testCancelled,
-		"EndedContextIsNoLoss":                    testEndedContext,
-		"NotesToOneselfAreNeverUnread":            testNotes,
-		"PagesMeetWithoutGapOrOverlap":            testPages,
-		"PageShowsWhatTheViewerMaySee":            testPageView,
-		"PageBeforeAStrangerIsNoMessage":          testPageStranger,
-		"RowsComeNewestFirst":                     testRows,
-		"RowFollowsWhatTheViewerCanSee":           testRowView,
-		"EditReplacesTheContent":                  testEdit,
-		"DeletionForAllLeavesATombstone":          testDeleteForAll,
-		"DeletionForSelfHidesFromOne":             testDeleteForSelf,
-		"ReadMarkOnlyMovesForward":                testMarkRead,
-		"ReadMarkCountsWhatIsUnreadAfterIt":       testMarkReadCounts,
-		"StrangersAndUnknownMessagesAreNotFound":  testNotFound,
-		"ChangesAreTooMany":                       testTooMany,
-		"ChangesFromTheNewestNumberAreNone":       testNoChanges,
-		"ChangesAreOfOneMoment":                   testOneMoment,
-		"ReadMarkTellsTheSender":                  testPeerRead,
-		"CountsAndChangesEqualTheOracle":          testHistory,
-		"ConcurrentHistoryEqualsARecount":         testConcurrentHistory,
-		"ChangesTellOfEveryConversationOrTooMany": testChangedRows,
+		"MessageComesBackAsItWasStored":          testMessage,
+		"SameClientIDIsTheSameAttempt":           testClientID,
+		"ClientIDBelongsToItsSender":             testClientIDOfOther,
+		"AttemptStaysTakenAfterDeletion":         testAttemptStays,
+		"RepeatWindowCountsFromTheFirst":         testRepeatWindow,
+		"RepeatNeedsTheSameEverything":           testRepeatDiffers,
+		"TakenIDIsAnError":                       testIDClash,
+		"ConcurrentAttemptsStoreOne":             testConcurrentAttempts,
+		"CreatedAtNeverRunsBackwards":            testCreatedAt,
+		"NumbersAreAnnouncedInOrder":             testNumbers,
+		"WhatChangesNothingTakesNoNumber":        testNoNumber,
+		"QueuedOperationIsFinished":              testCancelled,
+		"EndedContextIsNoLoss":                   testEndedContext,
+		"NotesToOneselfAreNeverUnread":           testNotes,
+		"PagesMeetWithoutGapOrOverlap":           testPages,
+		"PageShowsWhatTheViewerMaySee":           testPageView,
+		"PageBeforeAStrangerIsNoMessage":         testPageStranger,
+		"RowsComeNewestFirst":                    testRows,
+		"RowFollowsWhatTheViewerCanSee":          testRowView,
+		"EditReplacesTheContent":                 testEdit,
+		"DeletionForAllLeavesATombstone":         testDeleteForAll,
+		"DeletionForSelfHidesFromOne":            testDeleteForSelf,
+		"ReadMarkOnlyMovesForward":               testMarkRead,
+		"ReadMarkCountsWhatIsUnreadAfterIt":      testMarkReadCounts,
+		"StrangersAndUnknownMessagesAreNotFound": testNotFound,
+		"ChangesAreTooMany":                      testTooMany,
+		"ChangesFromTheNewestNumberAreNone":      testNoChanges,
+		"ChangesAreOfOneMoment":                  testOneMoment,
+		"ReadMarkTellsTheSender":                 testPeerRead,
+		"CountsAndChangesEqualTheOracle":         testHistory,
+		"ConcurrentHistoryEqualsARecount":        testConcurrentHistory,
+		"ChangesTellOfEveryConversationOrReload": testChangedRows,
+		"DeliveryMarkOnlyMovesForward":           testMarkDelivered,
+		"ConversationIsArranged":                 testArrange,
+		"ConversationIsMadeByArranging":          testArrangeNew,
+		"ReadingTakesTheMarkUnreadAway":          testMarkedUnread,
+		"ClearingHidesAllThatIsThere":            testClear,
+		"AttachmentsComeNewestFirst":             testMedia,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, newDesk(t, open)) })
@@ -281,8 +287,10 @@ func testNotFound(t *testing.T, d *desk) {
 	_, _, errs["DeleteForAll, unknown"] = d.store.DeleteForAll(t.Context(), messageID(999), start)
 	_, _, errs["DeleteForSelf, unknown"] = d.store.DeleteForSelf(t.Context(), messageID(999), alice, start)
 	_, _, errs["DeleteForSelf, stranger"] = d.store.DeleteForSelf(t.Context(), m.ID, carol, start)
-	_, _, errs["MarkRead, unknown"] = d.store.MarkRead(t.Context(), alice, messageID(999))
-	_, _, errs["MarkRead, stranger"] = d.store.MarkRead(t.Context(), carol, m.ID)
+	_, errs["MarkRead, unknown"] = d.store.MarkRead(t.Context(), alice, messageID(999), start)
+	_, errs["MarkRead, stranger"] = d.store.MarkRead(t.Context(), carol, m.ID, start)
+	_, errs["MarkDelivered, unknown"] = d.store.MarkDelivered(t.Context(), alice, messageID(999))
+	_, errs["MarkDelivered, stranger"] = d.store.MarkDelivered(t.Context(), carol, m.ID)
 	for name, err := range errs {
 		if !errors.Is(err, message.ErrNoMessage) {
 			t.Errorf("%s: %v, want ErrNoMessage", name, err)
@@ -298,8 +306,8 @@ func testNotes(t *testing.T, d *desk) {
 	same(t, "page", d.page(alice, alice, alice), []message.Message{first, second})
 	same(t, "row", d.row(alice), message.Row{Peer: alice, Last: &second, Changed: second.Seq})
 	same(t, "unread", d.unread(alice), map[id.User]int{})
-	if _, changed, err := d.store.MarkRead(t.Context(), alice, second.ID); err != nil || changed {
-		t.Errorf("MarkRead of a note gave %v and error %v, want nothing changed", changed, err)
+	if r, err := d.store.MarkRead(t.Context(), alice, second.ID, start); err != nil || r.Read || r.Delivered {
+		t.Errorf("MarkRead of a note moved %+v and gave error %v, want nothing changed", r, err)
 	}
 	tomb := d.deleteForAll(second.ID)
 	same(t, "row of a deleted note", d.row(alice), message.Row{Peer: alice, Last: &tomb, Changed: tomb.Changed})

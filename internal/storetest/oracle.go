@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"pryde/internal/id"
 	"pryde/internal/message"
@@ -11,10 +12,12 @@ import (
 
 // An oracle knows what a store must answer, by looking at everything each time.
 type oracle struct {
-	seq      order.Seq
-	messages []*entry
-	readUpTo map[side]*entry    // how far a person has read
-	changed  map[side]order.Seq // when a conversation changed last for a person
+	seq       order.Seq
+	messages  []*entry
+	readUpTo  map[side]*entry           // how far a person has read
+	delivered map[side]*entry           // how far messages have reached a person
+	settings  map[side]message.Settings // what a person has set
+	changed   map[side]order.Seq        // when a conversation changed last for a person
 }
 
 // An entry is a message and who deleted it for themselves, by which commit.
@@ -30,7 +33,9 @@ type side struct {
 }
 
 func newOracle() *oracle {
-	return &oracle{readUpTo: map[side]*entry{}, changed: map[side]order.Seq{}}
+	return &oracle{
+		readUpTo: map[side]*entry{}, delivered: map[side]*entry{}, settings: map[side]message.Settings{}, changed: map[side]order.Seq{},
+	}
 }
 
 // commit takes over the number of a commit and marks the conversation for those it concerns.
@@ -53,18 +58,49 @@ func (o *oracle) shown(e *entry) message.Message {
 	return m
 }
 
-func (o *oracle) upTo(s side) order.Seq {
-	if e := o.readUpTo[s]; e != nil {
-		return e.Seq
-	}
-	return 0
+// settle changes what a person has set.
+func (o *oracle) settle(s side, set func(*message.Settings)) {
+	now := o.settings[s]
+	set(&now)
+	o.settings[s] = now
 }
 
-func (o *oracle) readID(s side) id.Message {
-	if e := o.readUpTo[s]; e != nil {
-		return e.ID
+// clear hides all that a person can see of a conversation.
+func (o *oracle) clear(s side, seq order.Seq) {
+	for _, e := range o.messages {
+		if e.Conversation() == s.conversation && e.visible(s.user) {
+			e.hidden[s.user] = seq
+		}
 	}
-	return id.Message{}
+	o.settle(s, func(set *message.Settings) { set.MarkedUnread = time.Time{} })
+	o.commit(seq, s.conversation, s.user)
+}
+
+func (o *oracle) upTo(s side) order.Seq { return o.readUpTo[s].seq() }
+
+// has is how far messages have reached a person: what was read has too.
+func (o *oracle) has(s side) order.Seq { return max(o.delivered[s].seq(), o.readUpTo[s].seq()) }
+
+func (o *oracle) hasID(s side) id.Message {
+	if o.delivered[s].seq() > o.readUpTo[s].seq() {
+		return o.delivered[s].id()
+	}
+	return o.readUpTo[s].id()
+}
+
+// seq is 0 for no entry.
+func (e *entry) seq() order.Seq {
+	if e == nil {
+		return 0
+	}
+	return e.Seq
+}
+
+func (e *entry) id() id.Message {
+	if e == nil {
+		return id.Message{}
+	}
+	return e.ID
 }
 
 func (e *entry) visible(u id.User) bool { return e.hidden[u] == 0 }
@@ -103,7 +139,8 @@ func (o *oracle) row(s side) message.Row {
 	peer := s.conversation.Other(s.user)
 	r := message.Row{
 		Peer: peer, Unread: o.unreadOf(s), Changed: o.changed[s],
-		ReadUpTo: o.readID(s), PeerRead: o.readID(side{peer, s.conversation}),
+		ReadUpTo: o.readUpTo[s].id(), PeerRead: o.readUpTo[side{peer, s.conversation}].id(),
+		PeerHas: o.hasID(side{peer, s.conversation}), Settings: o.settings[s],
 	}
 	if page := o.page(s.conversation, s.user); len(page) > 0 {
 		r.Last = &page[len(page)-1]
@@ -149,10 +186,10 @@ func (o *oracle) changes(u id.User, after order.Seq) message.Changes {
 		switch {
 		case e.hidden[u] != 0 && !forSelf:
 			// It was gone for this person before.
-		case forAll:
-			c.Deleted = append(c.Deleted, message.Gone{ID: e.ID, Peer: talk.Other(u), ForAll: true, Seq: e.Changed})
 		case forSelf:
 			c.Deleted = append(c.Deleted, message.Gone{ID: e.ID, Peer: talk.Other(u), Seq: e.hidden[u]})
+		case forAll:
+			c.Deleted = append(c.Deleted, message.Gone{ID: e.ID, Peer: talk.Other(u), ForAll: true, Seq: e.Changed})
 		case e.Seq > after:
 			c.New = append(c.New, o.shown(e))
 		case e.Changed > after:
@@ -160,6 +197,6 @@ func (o *oracle) changes(u id.User, after order.Seq) message.Changes {
 		}
 	}
 	slices.SortFunc(c.Changed, func(a, b message.Message) int { return cmp.Compare(a.Changed, b.Changed) })
-	slices.SortFunc(c.Deleted, func(a, b message.Gone) int { return cmp.Compare(a.Seq, b.Seq) })
+	slices.SortStableFunc(c.Deleted, func(a, b message.Gone) int { return cmp.Compare(a.Seq, b.Seq) })
 	return c
 }

@@ -14,7 +14,10 @@ func account(u id.User, username, email string) people.Account {
 	return people.Account{
 		ID: u, Username: username, Email: email, DisplayName: "Alice of Wonderland", ProfilePhoto: "/files/alice.png",
 		PasswordHash: "$argon2id$first", Role: "user", Active: true, CreatedAt: start.Add(1234 * time.Microsecond).Truncate(time.Millisecond),
-		Details: people.Details{FullName: "Alice Liddell", Birthday: "1990-05-04", Pronouns: "she/her", Bio: "Curiouser ☃", Identity: "ally"},
+		Details: people.Details{
+			FullName: "Alice Liddell", Birthday: "1990-05-04", Nickname: "Al", Pronouns: "she/her", CustomPronouns: "c", Gender: "g", CustomGender: "cg",
+			CoverPhoto: "/files/cover.png", Bio: "Curiouser ☃", Location: "Oxford", Website: "https://alice.example.com", Identity: "ally",
+		},
 	}
 }
 
@@ -24,7 +27,9 @@ func People(t *testing.T, open func(*testing.T) Stores) {
 		"AccountComesBackAsItWasStored": testAccount,
 		"LoginIgnoresCase":              testLogin,
 		"NamesAndAddressesAreUnique":    testUnique,
-		"PasswordHashIsReplaced":        testPasswordHash,
+		"PasswordHashIsUpgraded":        testPasswordHash,
+		"ProfileIsReplacedOnce":         testProfile,
+		"SearchFindsWhoIsInUse":         testSearch,
 		"AccountIsDeactivated":          testActive,
 		"UnknownAccountsAreNotFound":    testNoAccount,
 	}
@@ -109,13 +114,80 @@ func testPasswordHash(t *testing.T, s people.Store) {
 	create(t, s, want)
 	create(t, s, account(bob, "Bob", "bob@example.com"))
 
-	want.PasswordHash = "$argon2id$" + strings.Repeat("x", 100)
-	if err := s.SetPasswordHash(t.Context(), alice, want.PasswordHash); err != nil {
-		t.Fatalf("SetPasswordHash: %v", err)
+	better := "$argon2id$" + strings.Repeat("x", 100)
+	for _, step := range []struct{ from, to string }{{"another", "worse"}, {want.PasswordHash, better}, {want.PasswordHash, "worse"}} {
+		if err := s.UpgradePasswordHash(t.Context(), alice, step.from, step.to); err != nil {
+			t.Fatalf("UpgradePasswordHash: %v", err)
+		}
 	}
+	want.PasswordHash = better
 
 	same(t, "account", findAccount(t, s, alice), want)
 	same(t, "other account", findAccount(t, s, bob), account(bob, "Bob", "bob@example.com"))
+}
+
+func testProfile(t *testing.T, s people.Store) {
+	was := account(alice, "Alice", "alice@example.com")
+	create(t, s, was)
+	create(t, s, account(bob, "Bob", "bob@example.com"))
+	next := account(alice, "changed", "changed@example.com")
+	next.DisplayName, next.ProfilePhoto, next.Details = "Ä", "/b.png", people.Details{Bio: "new"}
+	next.PasswordHash, next.Role, next.Banned = "changed", "admin", true
+
+	if done, err := s.SetProfile(t.Context(), next); err != nil || !done {
+		t.Fatalf("SetProfile gave %v and error %v, want it done", done, err)
+	}
+
+	want := was
+	want.DisplayName, want.ProfilePhoto, want.Details, want.Revision = next.DisplayName, next.ProfilePhoto, next.Details, 1
+	same(t, "account", findAccount(t, s, alice), want)
+	same(t, "other account", findAccount(t, s, bob), account(bob, "Bob", "bob@example.com"))
+	next.DisplayName = "late"
+	if done, err := s.SetProfile(t.Context(), next); err != nil || done {
+		t.Errorf("SetProfile of an old revision gave %v and error %v, want it refused", done, err)
+	}
+	next.ID = carol
+	if done, err := s.SetProfile(t.Context(), next); err != nil || done {
+		t.Errorf("SetProfile of nobody gave %v and error %v, want it refused", done, err)
+	}
+	same(t, "account after refusals", findAccount(t, s, alice), want)
+}
+
+func testSearch(t *testing.T, s people.Store) {
+	for i, a := range []people.Account{
+		{Username: "zoe", DisplayName: "Ärzte & Co"},
+		{Username: "MaryAnn", DisplayName: "100%_sure"},
+		{Username: "annika", DisplayName: "x"},
+		{Username: "Ann", DisplayName: "y"},
+		{Username: "bob", DisplayName: "Joanna"},
+		{Username: "banned", DisplayName: "ann", Banned: true},
+		{Username: "deleted", DisplayName: "ann", Deleted: true},
+		{Username: "away", DisplayName: "ann"},
+	} {
+		a.ID, a.Email, a.Active = user(10+i), a.Username+"@example.com", a.Username != "away"
+		create(t, s, a)
+	}
+	for part, want := range map[string][]string{
+		"ann": {"Ann", "annika", "bob", "MaryAnn"}, "ärzte": {"zoe"}, "% ": nil, "%": {"MaryAnn"}, "_": {"MaryAnn"}, "\\": nil, "'": nil, "example": nil,
+	} {
+		found, err := s.SearchAccounts(t.Context(), part, nil, 10)
+		if err != nil {
+			t.Fatalf("SearchAccounts(%q): %v", part, err)
+		}
+		same(t, "accounts found by "+part, usernames(found), want)
+	}
+	found, err := s.SearchAccounts(t.Context(), "ann", []id.User{user(13), user(14), user(99)}, 1)
+	if err != nil || len(found) != 1 || found[0].ID != user(12) {
+		t.Errorf("SearchAccounts of one without two gave %v and error %v, want annika", usernames(found), err)
+	}
+	same(t, "found account", found[0], findAccount(t, s, user(12)))
+}
+
+func usernames(accounts []people.Account) (names []string) {
+	for _, a := range accounts {
+		names = append(names, a.Username)
+	}
+	return names
 }
 
 func testActive(t *testing.T, s people.Store) {
@@ -135,8 +207,14 @@ func testNoAccount(t *testing.T, s people.Store) {
 	if _, err := s.Account(t.Context(), alice); !errors.Is(err, people.ErrNoAccount) {
 		t.Errorf("Account gave %v, want ErrNoAccount", err)
 	}
-	if err := s.SetPasswordHash(t.Context(), alice, "x"); !errors.Is(err, people.ErrNoAccount) {
-		t.Errorf("SetPasswordHash gave %v, want ErrNoAccount", err)
+	if err := s.UpgradePasswordHash(t.Context(), alice, "", "x"); err != nil {
+		t.Errorf("UpgradePasswordHash of nobody gave %v, want that nothing happens", err)
+	}
+	if _, err := s.Deactivate(t.Context(), alice, start); !errors.Is(err, people.ErrNoAccount) {
+		t.Errorf("Deactivate gave %v, want ErrNoAccount", err)
+	}
+	if _, err := s.DeleteAccount(t.Context(), alice, start); !errors.Is(err, people.ErrNoAccount) {
+		t.Errorf("DeleteAccount gave %v, want ErrNoAccount", err)
 	}
 	if err := s.SetActive(t.Context(), alice, true); !errors.Is(err, people.ErrNoAccount) {
 		t.Errorf("SetActive gave %v, want ErrNoAccount", err)

@@ -26,15 +26,18 @@ func testMarkRead(t *testing.T, d *desk) {
 		t.Error("reading a message reads those before it and no other")
 	}
 	for _, m := range []message.Message{first, second} {
-		if _, changed, err := d.store.MarkRead(t.Context(), bob, m.ID); err != nil || changed {
-			t.Errorf("a second MarkRead gave %v and error %v, want false", changed, err)
+		if r, err := d.store.MarkRead(t.Context(), bob, m.ID, start); err != nil || r.Read || r.Delivered {
+			t.Errorf("a second MarkRead moved %+v and gave error %v, want nothing", r, err)
 		}
-	}
-	if _, changed, err := d.store.MarkRead(t.Context(), bob, own.ID); err != nil || changed {
-		t.Errorf("MarkRead of an own message gave %v and error %v, want false", changed, err)
 	}
 	if got := d.row(bob).ReadUpTo; got != second.ID {
 		t.Errorf("bob has read up to %v, want %v", got, second.ID)
+	}
+	if r, err := d.store.MarkRead(t.Context(), bob, own.ID, start); err != nil || !r.Read || r.Delivered || r.Message.Read {
+		t.Errorf("MarkRead of a message of one's own moved %+v and gave error %v, want the read mark alone", r, err)
+	}
+	if got := d.row(bob).ReadUpTo; got != own.ID {
+		t.Errorf("bob has read up to %v, want %v", got, own.ID)
 	}
 	if d.find(d.send(alice, bob, "4").ID).Read {
 		t.Error("a new message is read")
@@ -73,7 +76,7 @@ func testPeerRead(t *testing.T, d *desk) {
 
 	last := first
 	last.Read = true
-	want := message.Row{Peer: bob, Last: &last, PeerRead: first.ID, Changed: read.Changed}
+	want := message.Row{Peer: bob, Last: &last, PeerRead: first.ID, PeerHas: first.ID, Changed: read.Changed}
 	same(t, "sender's changes", changes, message.Changes{Seq: read.Changed, Rows: []message.Row{want}})
 	want = message.Row{Peer: alice, Last: &last, ReadUpTo: first.ID, Changed: read.Changed}
 	same(t, "reader's row", d.row(bob), want)
@@ -98,11 +101,11 @@ func testTooMany(t *testing.T, d *desk) {
 		if err != nil {
 			t.Fatalf("Since: %v", err)
 		}
-		if want := limit < 3; c.TooMany != want {
-			t.Errorf("3 rows with limit %d: too many is %v, want %v", limit, c.TooMany, want)
+		if want := limit < 3; c.Reload != want {
+			t.Errorf("3 rows with limit %d: too many is %v, want %v", limit, c.Reload, want)
 		}
-		if n := len(c.New) + len(c.Changed) + len(c.Deleted); c.TooMany && n != 0 || !c.TooMany && n != 3 {
-			t.Errorf("limit %d: %d rows are filled in (too many: %v)", limit, n, c.TooMany)
+		if n := len(c.New) + len(c.Changed) + len(c.Deleted); c.Reload && n != 0 || !c.Reload && n != 3 {
+			t.Errorf("limit %d: %d rows are filled in (too many: %v)", limit, n, c.Reload)
 		}
 		if len(c.Rows) != 2 || c.Seq != last.Seq {
 			t.Errorf("limit %d: %d conversations up to %d, want 2 up to %d", limit, len(c.Rows), c.Seq, last.Seq)
@@ -135,8 +138,8 @@ func testChangedRows(t *testing.T, d *desk) {
 		t.Error("the conversations are not in the order of their change")
 	}
 	c, err := d.store.Since(t.Context(), alice, 0, 102)
-	if err != nil || !c.TooMany || len(c.Rows) != 100 {
-		t.Errorf("103 conversations with limit 102: too many is %v, %d conversations, %v", c.TooMany, len(c.Rows), err)
+	if err != nil || !c.Reload || len(c.Rows) != 100 {
+		t.Errorf("103 conversations with limit 102: reload is %v, %d conversations, %v", c.Reload, len(c.Rows), err)
 	}
 }
 

@@ -28,6 +28,9 @@ func Sessions(t *testing.T, open func(*testing.T) Stores) {
 		"RotationHappensOnce":            testRotationOnce,
 		"RevokedSessionStaysAndIsNoMore": testRevocation,
 		"UnknownSessionsAreNotFound":     testNoSession,
+		"SessionsOfAPersonAreListed":     testSessionsOf,
+		"SessionsOfAPersonEndAtOnce":     testRevokeSessions,
+		"ActivityMovesForward":           testTouch,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open(t).Sessions) })
@@ -147,4 +150,88 @@ func testNoSession(t *testing.T, s auth.SessionStore) {
 			t.Errorf("RotateSession(%q) gave %v and error %v, want false", i, ok, err)
 		}
 	}
+}
+
+func testSessionsOf(t *testing.T, s auth.SessionStore) {
+	var want []auth.Session
+	for i := range 4 {
+		n := session(i)
+		n.LastActive = start.Add(-time.Duration(i) * time.Minute)
+		createSession(t, s, n)
+		want = append(want, n)
+	}
+	foreign := session(9)
+	foreign.User = bob
+	createSession(t, s, foreign)
+	if _, err := s.RevokeSession(t.Context(), want[1].ID, start); err != nil {
+		t.Fatalf("RevokeSession: %v", err)
+	}
+
+	for limit, want := range map[int][]auth.Session{10: {want[0], want[2], want[3]}, 2: {want[0], want[2]}} {
+		got, err := s.SessionsOf(t.Context(), alice, limit)
+		if err != nil {
+			t.Fatalf("SessionsOf: %v", err)
+		}
+		same(t, fmt.Sprintf("at most %d sessions", limit), got, want)
+	}
+	if got, err := s.SessionsOf(t.Context(), carol, 10); err != nil || len(got) != 0 {
+		t.Errorf("SessionsOf nobody gave %v and error %v", got, err)
+	}
+}
+
+func testRevokeSessions(t *testing.T, s auth.SessionStore) {
+	for i := range 4 {
+		createSession(t, s, session(i))
+	}
+	foreign := session(9)
+	foreign.User = bob
+	createSession(t, s, foreign)
+	if _, err := s.RevokeSession(t.Context(), session(3).ID, start); err != nil {
+		t.Fatalf("RevokeSession: %v", err)
+	}
+	at := start.Add(time.Hour)
+
+	for _, step := range []struct {
+		except string
+		want   []string
+	}{{session(1).ID, []string{session(0).ID, session(2).ID}}, {session(1).ID, nil}, {foreign.ID, []string{session(1).ID}}, {"", nil}} {
+		got, err := s.RevokeSessions(t.Context(), alice, step.except, at)
+		if err != nil {
+			t.Fatalf("RevokeSessions: %v", err)
+		}
+		same(t, "sessions that ended", got, step.want)
+	}
+
+	for i, want := range []time.Time{at, at, at, start} {
+		if got := findSession(t, s, session(i).ID).RevokedAt; !got.Equal(want) {
+			t.Errorf("session %d ended at %v, want %v", i, got, want)
+		}
+	}
+	same(t, "somebody else's session", findSession(t, s, foreign.ID), foreign)
+}
+
+func testTouch(t *testing.T, s auth.SessionStore) {
+	want := session(1)
+	createSession(t, s, want)
+	createSession(t, s, session(2))
+	want.LastActive = start.Add(time.Hour)
+	touch := func(i string, at time.Time) {
+		t.Helper()
+		if err := s.TouchSession(t.Context(), i, at); err != nil {
+			t.Fatalf("TouchSession: %v", err)
+		}
+	}
+
+	touch(want.ID, want.LastActive)
+	touch(want.ID, start.Add(time.Minute))
+	touch("nothing", start.Add(2*time.Hour))
+
+	same(t, "touched session", findSession(t, s, want.ID), want)
+	same(t, "other session", findSession(t, s, session(2).ID), session(2))
+	want.RevokedAt = start.Add(2 * time.Hour)
+	if _, err := s.RevokeSession(t.Context(), want.ID, want.RevokedAt); err != nil {
+		t.Fatalf("RevokeSession: %v", err)
+	}
+	touch(want.ID, start.Add(3*time.Hour))
+	same(t, "session that had ended", findSession(t, s, want.ID), want)
 }

@@ -23,6 +23,8 @@ import (
 type Stores struct {
 	Messages message.Store
 	People   people.Store
+	Ties     people.Ties
+	Factors  people.SecondFactors
 	Sessions auth.SessionStore
 }
 
@@ -30,6 +32,9 @@ type Stores struct {
 func Run(t *testing.T, open func(*testing.T) Stores) {
 	t.Run("Messages", func(t *testing.T) { Messages(t, open) })
 	t.Run("People", func(t *testing.T) { People(t, open) })
+	t.Run("Ties", func(t *testing.T) { Ties(t, open) })
+	t.Run("Credentials", func(t *testing.T) { Credentials(t, open) })
+	t.Run("SecondFactors", func(t *testing.T) { SecondFactors(t, open) })
 	t.Run("Sessions", func(t *testing.T) { Sessions(t, open) })
 }
 
@@ -102,7 +107,8 @@ func (d *desk) find(m id.Message) message.Message {
 
 func (d *desk) markRead(u id.User, m id.Message) message.Message {
 	d.t.Helper()
-	return d.changed(d.store.MarkRead(d.t.Context(), u, m))
+	r, err := d.store.MarkRead(d.t.Context(), u, m, d.now())
+	return d.changed(r.Message, r.Read, err)
 }
 
 func (d *desk) deleteForAll(m id.Message) message.Message {

@@ -28,7 +28,8 @@ type RouteSpec struct {
 	Aliases []string // further paths of the same route
 	Doc     string
 	Access  Access
-	Status  int // of success
+	Status  int      // of success
+	Budgets []Budget // that a request counts against, in the order in which they are asked
 	Query   []Param
 	Header  []Param
 	Body    reflect.Type // None where there is none
@@ -41,7 +42,8 @@ type Param struct{ Name, Doc string }
 func route[In, Out any](method, path string, access Access, doc string, more ...func(*RouteSpec)) Route[In, Out] {
 	s := &RouteSpec{
 		Method: method, Path: path, Doc: doc, Access: access, Status: http.StatusOK,
-		Body: reflect.TypeFor[In](), Answer: reflect.TypeFor[Out](),
+		Budgets: []Budget{byGlobal},
+		Body:    reflect.TypeFor[In](), Answer: reflect.TypeFor[Out](),
 	}
 	for _, m := range more {
 		m(s)

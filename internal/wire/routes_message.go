@@ -4,7 +4,7 @@ import "net/http"
 
 // Routes of messages.
 var (
-	PostMessage = route[PostedMessage, Message](http.MethodPost, "/api/messages", Bearer, "Send a direct message. A repeat of an attempt answers 200 with the first message.", created,
+	PostMessage = route[PostedMessage, Message](http.MethodPost, "/api/messages", Bearer, "Send a direct message. A repeat of an attempt answers 200 with the first message.", created, limited(sending...),
 		header("Idempotency-Key", "The client's own name for the attempt, like _tempId."))
 	GetConversations = route[None, []Conversation](http.MethodGet, "/api/messages/conversations", Bearer, "Your conversations, newest first.",
 		also("/api/messages/list", "/api/messages"), paged)
@@ -14,6 +14,22 @@ var (
 	PutRead       = route[None, Message](http.MethodPut, "/api/messages/{id}/read", Bearer, "Say that you have read a message, and those before it.")
 	DeleteMessage = route[None, Deleted](http.MethodDelete, "/api/messages/{id}", Bearer, "Delete a message for yourself, or for everyone.",
 		query("deleteForAll", "true: for everyone; only the sender may."))
+	PutDelivered = route[None, Message](http.MethodPut, "/api/messages/{id}/delivered", Bearer, "Say that a message, and those before it, reached your device.")
+	GetMedia     = route[None, Media](http.MethodGet, "/api/messages/{userId}/media", Bearer, "The attachments in the messages with one person, newest first.",
+		query("limit", "How many rows; 50 by default, at most 100."),
+		query("skip", "How many of the newest to leave out."))
 	GetSync = route[None, Sync](http.MethodGet, "/api/sync", Bearer, "What changed for you after an offset.",
 		query("since", "The offset of any durable event, the seq of the last answer, or 0."))
+)
+
+// Routes of what a person sets for the conversation with another.
+var (
+	PostArchive      = route[None, ConversationChanged](http.MethodPost, "/api/messages/conversations/{userId}/archive", Bearer, "Archive a conversation.")
+	PostUnarchive    = route[None, ConversationChanged](http.MethodPost, "/api/messages/conversations/{userId}/unarchive", Bearer, "Take a conversation out of the archive.")
+	PostMute         = route[Muting, ConversationMuted](http.MethodPost, "/api/messages/conversations/{userId}/mute", Bearer, "Get no notices of a conversation. The body may be left out.")
+	PostUnmute       = route[None, ConversationChanged](http.MethodPost, "/api/messages/conversations/{userId}/unmute", Bearer, "Get notices of a conversation again.")
+	PostMarkUnread   = route[None, ConversationChanged](http.MethodPost, "/api/messages/conversations/{userId}/mark-unread", Bearer, "Mark a conversation as unread.")
+	DeleteMarkUnread = route[None, ConversationMarkedRead](http.MethodDelete, "/api/messages/conversations/{userId}/mark-unread", Bearer, "Take that mark away.")
+	PutLastRead      = route[LastRead, LastReadUpdated](http.MethodPut, "/api/messages/conversations/{userId}/last-read", Bearer, "Say how far you have read in a conversation.")
+	DeleteThread     = route[None, ConversationDeleted](http.MethodDelete, "/api/messages/conversations/{userId}", Bearer, "Delete a conversation for yourself: what is in it now is gone for you, not for the other person.")
 )

@@ -79,7 +79,7 @@ func TestAcknowledgementsAreValidated(t *testing.T) {
 }
 
 func TestAnswersAreValidated(t *testing.T) {
-	const health = `{"status":"ok","message":"up","timestamp":"2026-03-02T08:14:00.000Z"`
+	const health = `{"status":"ok","message":"up","redis":false,"timestamp":"2026-03-02T08:14:00.000Z"`
 	for _, tt := range []struct {
 		name, method, path string
 		status             int

@@ -92,11 +92,15 @@ type Conversation struct {
 	ID                    id.User      `json:"_id"`         // the other person; oneself for notes
 	LastMessage           *LastMessage `json:"lastMessage"` // null where everything is deleted
 	UnreadCount           int          `json:"unreadCount"`
-	Unread                int          `json:"unread"`    // the same number, by the former name
-	OtherUser             *Person      `json:"otherUser"` // null where the account is gone
-	ManuallyUnread        bool         `json:"manuallyUnread"`
+	Unread                int          `json:"unread"`         // the same number, by the former name
+	OtherUser             *Person      `json:"otherUser"`      // null where the account is gone
+	ManuallyUnread        bool         `json:"manuallyUnread"` // the person has marked it as unread
 	LastReadMessageID     *id.Message  `json:"lastReadMessageId"`
-	PeerLastReadMessageID *id.Message  `json:"peerLastReadMessageId"` // how far the other person has read
+	PeerLastReadMessageID *id.Message  `json:"peerLastReadMessageId"`      // how far the other person has read
+	PeerLastDeliveredID   *id.Message  `json:"peerLastDeliveredMessageId"` // how far messages have reached the other person's devices
+	Archived              bool         `json:"archived"`
+	Muted                 bool         `json:"muted"`
+	MutedUntil            *time.Time   `json:"mutedUntil"` // null where it is not muted, or until the person says otherwise
 }
 
 // NewMessage is what a client sends to write to someone.
@@ -164,9 +168,9 @@ type MessageDeleted struct {
 }
 
 // MessageRead tells of a receipt: the reader's devices hear conversationWith, the sender's
-// readBy.
+// readBy. Without a message it tells that a conversation is no longer marked as unread.
 type MessageRead struct {
-	MessageID        id.Message `json:"messageId"`
+	MessageID        id.Message `json:"messageId,omitzero"`
 	ConversationWith id.User    `json:"conversationWith,omitzero"`
 	ReadBy           id.User    `json:"readBy,omitzero"`
 }

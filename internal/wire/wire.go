@@ -48,11 +48,19 @@ type Outgoing struct {
 	Name    string
 	Payload any
 	Seq     order.Seq // the commit that it tells of; 0 for what is not stored
+
+	// Volatile events pass over a socket that is too slow to take them.
+	Volatile bool
 }
 
 // To addresses an event that tells of nothing stored (typing, presence, counts).
 func (e ToClient[P]) To(r Room, p P) Outgoing {
-	return Outgoing{Rooms: []Room{r}, Name: e.spec.Name, Payload: p}
+	return Outgoing{Rooms: []Room{r}, Name: e.spec.Name, Payload: p, Volatile: e.spec.Volatile}
+}
+
+// Encoded addresses an event like To, with a payload that is the JSON of a P already.
+func (e ToClient[P]) Encoded(r Room, p Raw) Outgoing {
+	return Outgoing{Rooms: []Room{r}, Name: e.spec.Name, Payload: p, Volatile: e.spec.Volatile}
 }
 
 // At addresses an event that tells of the commit with this number. It reaches sockets with
@@ -103,10 +111,12 @@ type EventSpec struct {
 	Direction Direction
 	Doc       string
 	Durable   bool         // carries a recovery offset as its last argument
+	Volatile  bool         // is left out for a socket that is too slow to take it
 	Payload   reflect.Type // None for an event without one
 	Ack       reflect.Type // nil for events of the server; None where nothing is acknowledged
 	FailsAs   *EventSpec   // the event that tells of a refusal besides the acknowledgement; nil where none does
 	AnswersAs *EventSpec   // the event that answers where no acknowledgement was asked for; nil where none does
+	Budgets   []Budget     // that an event of a client counts against, in the order in which they are asked
 }
 
 // A catalogue holds what has been declared, in order.
@@ -136,8 +146,15 @@ func durable[P any](name, doc string) ToClient[P] {
 	return e
 }
 
+// volatile declares an event that is worth nothing once a newer one of its kind is there.
+func volatile[P any](name, doc string) ToClient[P] {
+	e := toClient[P](name, doc)
+	e.spec.Volatile = true
+	return e
+}
+
 func toServer[In, Ack any](name, doc string, more ...func(*EventSpec)) ToServer[In, Ack] {
-	s := &EventSpec{Name: name, Direction: FromClient, Doc: doc, Payload: reflect.TypeFor[In](), Ack: reflect.TypeFor[Ack]()}
+	s := &EventSpec{Name: name, Direction: FromClient, Doc: doc, Payload: reflect.TypeFor[In](), Ack: reflect.TypeFor[Ack](), Budgets: []Budget{{name, PerUser}}}
 	for _, m := range more {
 		m(s)
 	}

@@ -140,6 +140,16 @@ export const fromServer = {
     "messageId": "68b9d2a4e1f2031425364758",
     "readBy": "68a4f1379b1d3e5f7a6b8c02"
   } satisfies wire.MessageRead,
+  'message:delivered': {
+    "messageId": "68b9d2b05c6d7e8f90a1b2c3",
+    "userId": "68a4f0c29b1d3e5f7a6b8c01",
+    "deliveredAt": "2026-03-02T08:14:22.130Z"
+  } satisfies wire.MessageDelivered,
+  'conversation:read': {
+    "conversationWith": "68a4f1379b1d3e5f7a6b8c02",
+    "lastReadMessageId": "68b9d2b05c6d7e8f90a1b2c3",
+    "userId": "68a4f1379b1d3e5f7a6b8c02"
+  } satisfies wire.ConversationRead,
   'message:error': {
     "error": "Message must have content, attachment, or voice note",
     "message": "Message must have content, attachment, or voice note",
@@ -157,6 +167,13 @@ export const fromClient = {
     "attachment": "",
     "_tempId": "temp_1772439247290_k3x9q2w7a"
   } satisfies wire.NewMessage,
+  'message:delivered': {
+    "messageId": "68b9d2b05c6d7e8f90a1b2c3"
+  } satisfies wire.MessageRef,
+  'conversation:read': {
+    "conversationWith": "68a4f1379b1d3e5f7a6b8c02",
+    "lastReadMessageId": "68b9d2b05c6d7e8f90a1b2c3"
+  } satisfies wire.ReadUpTo,
   ping: {} satisfies unknown,
   echo: {
     "hello": "Bob"
@@ -175,6 +192,12 @@ export const acks = {
     "messageId": "68b9d2a4e1f2031425364758",
     "_tempId": "temp_1772439247290_k3x9q2w7a"
   } satisfies wire.Sent,
+  'message:delivered': {
+    "success": true
+  } satisfies wire.Noted,
+  'conversation:read': {
+    "success": true
+  } satisfies wire.Noted,
   ping: {
     "status": "ok",
     "userId": "68a4f0c29b1d3e5f7a6b8c01",
@@ -208,6 +231,45 @@ export const bodies = {
     "email": "ann@example.org",
     "password": "Correct-Horse-7-Battery"
   } satisfies wire.LogIn,
+  'POST /api/auth/verify-2fa-login': {
+    "tempToken": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0eXBlIjoiMmZhIn0.c2lnbmF0dXJl",
+    "token": "492039"
+  } satisfies wire.SecondStep,
+  'POST /api/auth/change-password': {
+    "currentPassword": "Correct-Horse-7",
+    "newPassword": "Better-Battery-8"
+  } satisfies wire.PasswordChange,
+  'POST /api/2fa/verify': {
+    "token": "492039"
+  } satisfies wire.OneTimeCode,
+  'POST /api/2fa/disable': {
+    "password": "Correct-Horse-7"
+  } satisfies wire.Proof,
+  'PATCH /api/users/me': {
+    "fullName": "Ann Archer",
+    "displayName": "Ann A.",
+    "nickname": "Annie",
+    "pronouns": "she/her",
+    "customPronouns": "",
+    "gender": "",
+    "customGender": "",
+    "profilePhoto": "/uploads/ann.jpg",
+    "coverPhoto": "",
+    "bio": "Gardener and baker.",
+    "location": "Ghent",
+    "website": "https://ann.example.org",
+    "identity": ""
+  } satisfies wire.ProfileChange,
+  'DELETE /api/users/me': {
+    "password": "Correct-Horse-7"
+  } satisfies wire.Proof,
+  'POST /api/blocks': {
+    "blockedUserId": "68a4f1379b1d3e5f7a6b8c02",
+    "reason": ""
+  } satisfies wire.Blocking,
+  'PATCH /api/privacy/settings': {
+    "whoCanMessage": "followers"
+  } satisfies wire.PrivacyChange,
   'POST /api/messages': {
     "recipient": "68a4f1379b1d3e5f7a6b8c02",
     "content": "Hello Bob, is the 9:30 still on?",
@@ -217,6 +279,12 @@ export const bodies = {
   'PUT /api/messages/{id}': {
     "content": "Hello Bob, is the 10:30 still on?"
   } satisfies wire.EditedContent,
+  'POST /api/messages/conversations/{userId}/mute': {
+    "duration": 8
+  } satisfies wire.Muting,
+  'PUT /api/messages/conversations/{userId}/last-read': {
+    "messageId": "68b9d2b05c6d7e8f90a1b2c3"
+  } satisfies wire.LastRead,
 }
 
 /** Answers to requests. */
@@ -257,6 +325,17 @@ export const answers = {
     "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
   } satisfies wire.Answered<wire.SignedUp>,
   'POST /api/auth/login': {
+    "success": false,
+    "message": "Two-factor authentication required",
+    "requires2FA": true,
+    "tempToken": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0eXBlIjoiMmZhIn0.c2lnbmF0dXJl",
+    "suspicious": false,
+    "adminTwoFactorRequired": false,
+    "countryCode": null,
+    "requiresSafetyCheck": false,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.LoggedIn>,
+  'POST /api/auth/verify-2fa-login': {
     "success": true,
     "message": "Login successful",
     "accessToken": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VySWQiOiI2OGE0ZjBjMjliMWQzZTVmN2E2YjhjMDEiLCJ0eXBlIjoiYWNjZXNzIn0.c2lnbmF0dXJl",
@@ -329,7 +408,22 @@ export const answers = {
     "message": "Logged out successfully",
     "success": true,
     "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
-  } satisfies wire.Answered<wire.LoggedOut>,
+  } satisfies wire.Answered<wire.Done>,
+  'POST /api/auth/logout-all': {
+    "message": "Logged out from all devices successfully",
+    "success": true,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Done>,
+  'POST /api/auth/change-password': {
+    "message": "Password changed successfully",
+    "success": true,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Done>,
+  'POST /api/auth/deactivate': {
+    "message": "Account deactivated successfully",
+    "success": true,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Done>,
   'GET /api/auth/me': {
     "id": "68a4f0c29b1d3e5f7a6b8c01",
     "_id": "68a4f0c29b1d3e5f7a6b8c01",
@@ -356,8 +450,217 @@ export const answers = {
     "showTour": false,
     "identity": "",
     "createdAt": "2025-08-19T21:46:10.000Z",
+    "badges": [],
+    "privacySettings": {
+      "whoCanMessage": "everyone",
+      "isPrivateAccount": false
+    },
+    "loginAlerts": {
+      "enabled": false,
+      "emailOnNewDevice": false,
+      "emailOnSuspiciousLogin": false
+    },
+    "twoFactorEnabled": true,
+    "pushTwoFactorEnabled": false,
+    "preferPushTwoFactor": false,
+    "hasPushSubscription": false,
+    "session": {
+      "timeoutMs": 2073600000,
+      "timeUntilTimeout": 2073600000,
+      "lastActivity": "2025-08-19T22:01:10.000Z"
+    },
     "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
-  } satisfies wire.Answered<wire.User>,
+  } satisfies wire.Answered<wire.Account>,
+  'GET /api/auth/status': {
+    "authenticated": true,
+    "user": {
+      "id": "68a4f0c29b1d3e5f7a6b8c01",
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg"
+    },
+    "safeModeEnabled": false,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.AuthStatus>,
+  'GET /api/auth/check-username/{username}': {
+    "available": false,
+    "message": "Username already taken",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.UsernameCheck>,
+  'POST /api/2fa/setup': {
+    "secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+    "qrCode": "data:image/png;base64,iVBORw0KGgo=",
+    "backupCodes": [
+      "ABCDE-FGHJK"
+    ],
+    "message": "Scan the code with your authenticator app, then enter the code that it shows",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.TwoFactorSetup>,
+  'POST /api/2fa/verify': {
+    "message": "Two-factor authentication enabled successfully",
+    "backupCodes": [
+      "ABCDE-FGHJK"
+    ],
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.TwoFactorOn>,
+  'POST /api/2fa/disable': {
+    "message": "Two-factor authentication disabled successfully",
+    "success": true,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Done>,
+  'GET /api/2fa/status': {
+    "enabled": true,
+    "backupCodesRemaining": 9,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.TwoFactorStatus>,
+  'GET /api/sessions': [
+    {
+      "sessionId": "8f14e45fceea167a5a36dedd4bea25438f14e45fceea167a5a36dedd4bea2543",
+      "device": "Desktop",
+      "browser": "Firefox",
+      "os": "Linux",
+      "ipAddress": "192.0.2.7",
+      "location": null,
+      "createdAt": "2025-08-19T21:46:10.000Z",
+      "lastActive": "2025-08-19T22:01:10.000Z",
+      "isCurrent": true
+    }
+  ] satisfies wire.Answered<wire.Session[]>,
+  'DELETE /api/sessions/{sessionId}': {
+    "message": "Session logged out successfully",
+    "success": true,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Done>,
+  'POST /api/sessions/logout-others': {
+    "message": "Other sessions logged out successfully",
+    "success": true,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Done>,
+  'POST /api/sessions/logout-all': {
+    "message": "All sessions logged out successfully",
+    "success": true,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Done>,
+  'PUT /api/sessions/activity': {
+    "message": "Activity updated",
+    "success": true,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Done>,
+  'GET /api/users/search': [
+    {
+      "_id": "68a4f0c29b1d3e5f7a6b8c02",
+      "username": "bob",
+      "displayName": "Bob Baker",
+      "profilePhoto": "",
+      "bio": "Baker."
+    }
+  ] satisfies wire.Answered<wire.FoundPerson[]>,
+  'GET /api/users/{identifier}': {
+    "id": "68a4f0c29b1d3e5f7a6b8c02",
+    "_id": "68a4f0c29b1d3e5f7a6b8c02",
+    "username": "bob",
+    "displayName": "Bob Baker",
+    "nickname": "",
+    "pronouns": "he/him",
+    "profilePhoto": "",
+    "coverPhoto": "",
+    "bio": "Baker.",
+    "isActive": true,
+    "isDeleted": false,
+    "createdAt": "2025-08-19T21:46:10.000Z",
+    "isFollowing": false,
+    "followsYou": false,
+    "followers": {
+      "length": 0
+    },
+    "following": {
+      "length": 0
+    },
+    "hasBlockedCurrentUser": false,
+    "badges": [],
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Profile>,
+  'PATCH /api/users/me': {
+    "message": "Profile updated successfully",
+    "user": {
+      "id": "68a4f0c29b1d3e5f7a6b8c01",
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "email": "ann@example.org",
+      "emailVerified": false,
+      "fullName": "Ann Archer",
+      "displayName": "Ann A.",
+      "nickname": "",
+      "pronouns": "she/her",
+      "customPronouns": "",
+      "gender": "",
+      "customGender": "",
+      "profilePhoto": "/uploads/ann.jpg",
+      "coverPhoto": "",
+      "bio": "Gardener and baker.",
+      "location": "",
+      "website": "",
+      "socialLinks": [],
+      "role": "user",
+      "permissions": [],
+      "hasCompletedTour": true,
+      "hasSkippedTour": false,
+      "showTour": false,
+      "identity": "",
+      "createdAt": "2025-08-19T21:46:10.000Z"
+    },
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ProfileChanged>,
+  'DELETE /api/users/me': {
+    "message": "Account deleted successfully",
+    "success": true,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Done>,
+  'POST /api/blocks': {
+    "message": "User blocked successfully",
+    "block": {
+      "_id": "68b9e0020a1b2c3d4e5f6001",
+      "blocker": "68a4f0c29b1d3e5f7a6b8c01",
+      "blocked": "68a4f1379b1d3e5f7a6b8c02",
+      "reason": "",
+      "createdAt": "2026-03-02T08:20:00.000Z"
+    },
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Blocked>,
+  'GET /api/blocks': [
+    {
+      "_id": "68b9e0020a1b2c3d4e5f6001",
+      "blocker": "68a4f0c29b1d3e5f7a6b8c01",
+      "blocked": {
+        "_id": "68a4f1379b1d3e5f7a6b8c02",
+        "username": "bob",
+        "displayName": "Bob Baker",
+        "profilePhoto": ""
+      },
+      "reason": "",
+      "createdAt": "2026-03-02T08:20:00.000Z"
+    }
+  ] satisfies wire.Answered<wire.BlockedPerson[]>,
+  'GET /api/blocks/check/{idOrUsername}': {
+    "isBlocked": true,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.BlockCheck>,
+  'DELETE /api/blocks/{userId}': {
+    "message": "User unblocked successfully",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Unblocked>,
+  'GET /api/privacy/settings': {
+    "whoCanMessage": "everyone",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.PrivacySettings>,
+  'PATCH /api/privacy/settings': {
+    "message": "Privacy settings updated",
+    "settings": {
+      "whoCanMessage": "followers"
+    },
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.PrivacyChanged>,
   'POST /api/messages': {
     "_id": "68b9d2a4e1f2031425364758",
     "seq": 41,
@@ -419,7 +722,11 @@ export const answers = {
       },
       "manuallyUnread": false,
       "lastReadMessageId": "68b9d1f70a1b2c3d4e5f6071",
-      "peerLastReadMessageId": "68b9d2a4e1f2031425364758"
+      "peerLastReadMessageId": "68b9d2a4e1f2031425364758",
+      "peerLastDeliveredMessageId": "68b9d2a4e1f2031425364758",
+      "archived": false,
+      "muted": false,
+      "mutedUntil": null
     }
   ] satisfies wire.Answered<wire.Conversation[]>,
   'GET /api/messages/unread/counts': {
@@ -558,6 +865,52 @@ export const answers = {
     "deleteForAll": true,
     "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
   } satisfies wire.Answered<wire.Deleted>,
+  'PUT /api/messages/{id}/delivered': {
+    "_id": "68b9d2b05c6d7e8f90a1b2c3",
+    "seq": 42,
+    "sender": {
+      "_id": "68a4f1379b1d3e5f7a6b8c02",
+      "username": "bob",
+      "displayName": "Bob Baker",
+      "profilePhoto": ""
+    },
+    "recipient": {
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg"
+    },
+    "groupChat": null,
+    "content": "Yes, see you there",
+    "attachment": null,
+    "read": false,
+    "readBy": [],
+    "deliveredTo": [],
+    "edited": false,
+    "reactions": [],
+    "isDeletedForAll": false,
+    "deletedFor": [],
+    "createdAt": "2026-03-02T08:14:21.904Z",
+    "__v": 0,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Message>,
+  'GET /api/messages/{userId}/media': {
+    "media": [
+      {
+        "_id": "68b9d2b05c6d7e8f90a1b2c3",
+        "attachment": "/upload/image/5f0c.png",
+        "sender": {
+          "_id": "68a4f1379b1d3e5f7a6b8c02",
+          "username": "bob",
+          "displayName": "Bob Baker",
+          "profilePhoto": ""
+        },
+        "createdAt": "2026-03-02T08:14:21.904Z"
+      }
+    ],
+    "hasMore": false,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Media>,
   'GET /api/sync': {
     "seq": "5fa1c09e.43",
     "reload": false,
@@ -660,7 +1013,11 @@ export const answers = {
         },
         "manuallyUnread": false,
         "lastReadMessageId": "68b9d1f70a1b2c3d4e5f6071",
-        "peerLastReadMessageId": "68b9d2a4e1f2031425364758"
+        "peerLastReadMessageId": "68b9d2a4e1f2031425364758",
+        "peerLastDeliveredMessageId": "68b9d2a4e1f2031425364758",
+        "archived": false,
+        "muted": false,
+        "mutedUntil": null
       }
     ],
     "counts": {
@@ -669,12 +1026,186 @@ export const answers = {
     },
     "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
   } satisfies wire.Answered<wire.Sync>,
+  'POST /api/messages/conversations/{userId}/archive': {
+    "message": "Conversation archived",
+    "conversation": {
+      "_id": "5d1c7e2a90b34f6d8e0a1b2c",
+      "participants": [
+        "68a4f0c29b1d3e5f7a6b8c01",
+        "68a4f1379b1d3e5f7a6b8c02"
+      ],
+      "groupChat": null,
+      "archivedBy": [
+        "68a4f0c29b1d3e5f7a6b8c01"
+      ],
+      "mutedBy": [],
+      "unreadFor": [],
+      "lastReadMessageId": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "messageId": "68b9d1f70a1b2c3d4e5f6071",
+          "updatedAt": "2026-03-02T08:11:40.020Z"
+        }
+      ],
+      "createdAt": "2026-03-01T17:02:10.480Z",
+      "updatedAt": "2026-03-02T08:16:02.117Z",
+      "__v": 0
+    },
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationChanged>,
+  'POST /api/messages/conversations/{userId}/unarchive': {
+    "message": "Conversation unarchived",
+    "conversation": null,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationChanged>,
+  'POST /api/messages/conversations/{userId}/mute': {
+    "message": "Conversation muted",
+    "conversation": {
+      "_id": "5d1c7e2a90b34f6d8e0a1b2c",
+      "participants": [
+        "68a4f0c29b1d3e5f7a6b8c01",
+        "68a4f1379b1d3e5f7a6b8c02"
+      ],
+      "groupChat": null,
+      "archivedBy": [],
+      "mutedBy": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "mutedUntil": "2026-03-02T16:16:02.117Z"
+        }
+      ],
+      "unreadFor": [],
+      "lastReadMessageId": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "messageId": "68b9d1f70a1b2c3d4e5f6071",
+          "updatedAt": "2026-03-02T08:11:40.020Z"
+        }
+      ],
+      "createdAt": "2026-03-01T17:02:10.480Z",
+      "updatedAt": "2026-03-02T08:16:02.117Z",
+      "__v": 0
+    },
+    "mutedUntil": "2026-03-02T16:16:02.117Z",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationMuted>,
+  'POST /api/messages/conversations/{userId}/unmute': {
+    "message": "Conversation unmuted",
+    "conversation": {
+      "_id": "5d1c7e2a90b34f6d8e0a1b2c",
+      "participants": [
+        "68a4f0c29b1d3e5f7a6b8c01",
+        "68a4f1379b1d3e5f7a6b8c02"
+      ],
+      "groupChat": null,
+      "archivedBy": [],
+      "mutedBy": [],
+      "unreadFor": [],
+      "lastReadMessageId": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "messageId": "68b9d1f70a1b2c3d4e5f6071",
+          "updatedAt": "2026-03-02T08:11:40.020Z"
+        }
+      ],
+      "createdAt": "2026-03-01T17:02:10.480Z",
+      "updatedAt": "2026-03-02T08:16:02.117Z",
+      "__v": 0
+    },
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationChanged>,
+  'POST /api/messages/conversations/{userId}/mark-unread': {
+    "message": "Conversation marked as unread",
+    "conversation": {
+      "_id": "5d1c7e2a90b34f6d8e0a1b2c",
+      "participants": [
+        "68a4f0c29b1d3e5f7a6b8c01",
+        "68a4f1379b1d3e5f7a6b8c02"
+      ],
+      "groupChat": null,
+      "archivedBy": [],
+      "mutedBy": [],
+      "unreadFor": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "markedUnreadAt": "2026-03-02T08:16:02.117Z"
+        }
+      ],
+      "lastReadMessageId": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "messageId": "68b9d1f70a1b2c3d4e5f6071",
+          "updatedAt": "2026-03-02T08:11:40.020Z"
+        }
+      ],
+      "createdAt": "2026-03-01T17:02:10.480Z",
+      "updatedAt": "2026-03-02T08:16:02.117Z",
+      "__v": 0
+    },
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationChanged>,
+  'DELETE /api/messages/conversations/{userId}/mark-unread': {
+    "message": "Conversation marked as read",
+    "conversation": {
+      "_id": "5d1c7e2a90b34f6d8e0a1b2c",
+      "participants": [
+        "68a4f0c29b1d3e5f7a6b8c01",
+        "68a4f1379b1d3e5f7a6b8c02"
+      ],
+      "groupChat": null,
+      "archivedBy": [],
+      "mutedBy": [],
+      "unreadFor": [],
+      "lastReadMessageId": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "messageId": "68b9d1f70a1b2c3d4e5f6071",
+          "updatedAt": "2026-03-02T08:11:40.020Z"
+        }
+      ],
+      "createdAt": "2026-03-01T17:02:10.480Z",
+      "updatedAt": "2026-03-02T08:16:02.117Z",
+      "__v": 0
+    },
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationMarkedRead>,
+  'PUT /api/messages/conversations/{userId}/last-read': {
+    "message": "Last read message updated",
+    "lastReadMessageId": "68b9d2b05c6d7e8f90a1b2c3",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.LastReadUpdated>,
+  'DELETE /api/messages/conversations/{userId}': {
+    "message": "Conversation deleted successfully",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationDeleted>,
   'GET /api/health': {
     "status": "ok",
     "message": "Server is running",
+    "redis": false,
     "timestamp": "2026-03-02T08:14:00.000Z",
     "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
   } satisfies wire.Answered<wire.Health>,
+  'GET /api/version': {
+    "version": "v1.0.0",
+    "timestamp": "2026-03-02T08:14:00.000Z",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Version>,
+  'GET /api/version/status': {
+    "pwaEnabled": true,
+    "minFrontendVersion": "1.0.0",
+    "forceReload": false,
+    "message": null,
+    "backendVersion": "v1.0.0",
+    "timestamp": "2026-03-02T08:14:00.000Z",
+    "maintenanceMode": false,
+    "maintenanceETA": null,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.VersionStatus>,
+  'GET /api/groupChats': [] satisfies wire.Answered<unknown[]>,
+  'POST /api/auth/tour/skip': {
+    "success": true,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Succeeded>,
 }
 
 /** What answers a refused request. */
@@ -701,24 +1232,65 @@ export const files: Record<string, unknown> = {
   'events/message.edited.json': fromServer['message:edited'],
   'events/message.deleted.json': fromServer['message:deleted'],
   'events/message.read.json': fromServer['message:read'],
+  'events/message.delivered.json': fromServer['message:delivered'],
+  'events/conversation.read.json': fromServer['conversation:read'],
   'events/message.error.json': fromServer['message:error'],
   'events/send_message.json': fromClient.send_message,
+  'events/message.delivered.request.json': fromClient['message:delivered'],
+  'events/conversation.read.request.json': fromClient['conversation:read'],
   'events/ping.json': fromClient.ping,
   'events/echo.json': fromClient.echo,
   'events/join.json': fromClient.join,
   'events/get_online_users.json': fromClient.get_online_users,
   'events/send_message.ack.json': acks.send_message,
+  'events/message.delivered.request.ack.json': acks['message:delivered'],
+  'events/conversation.read.request.ack.json': acks['conversation:read'],
   'events/ping.ack.json': acks.ping,
   'events/echo.ack.json': acks.echo,
   'routes/post.api.auth.signup.body.json': bodies['POST /api/auth/signup'],
   'routes/post.api.auth.login.body.json': bodies['POST /api/auth/login'],
+  'routes/post.api.auth.verify-2fa-login.body.json': bodies['POST /api/auth/verify-2fa-login'],
+  'routes/post.api.auth.change-password.body.json': bodies['POST /api/auth/change-password'],
+  'routes/post.api.2fa.verify.body.json': bodies['POST /api/2fa/verify'],
+  'routes/post.api.2fa.disable.body.json': bodies['POST /api/2fa/disable'],
+  'routes/patch.api.users.me.body.json': bodies['PATCH /api/users/me'],
+  'routes/delete.api.users.me.body.json': bodies['DELETE /api/users/me'],
+  'routes/post.api.blocks.body.json': bodies['POST /api/blocks'],
+  'routes/patch.api.privacy.settings.body.json': bodies['PATCH /api/privacy/settings'],
   'routes/post.api.messages.body.json': bodies['POST /api/messages'],
   'routes/put.api.messages.id.body.json': bodies['PUT /api/messages/{id}'],
+  'routes/post.api.messages.conversations.userId.mute.body.json': bodies['POST /api/messages/conversations/{userId}/mute'],
+  'routes/put.api.messages.conversations.userId.last-read.body.json': bodies['PUT /api/messages/conversations/{userId}/last-read'],
   'routes/post.api.auth.signup.answer.json': answers['POST /api/auth/signup'],
   'routes/post.api.auth.login.answer.json': answers['POST /api/auth/login'],
+  'routes/post.api.auth.verify-2fa-login.answer.json': answers['POST /api/auth/verify-2fa-login'],
   'routes/post.api.refresh.answer.json': answers['POST /api/refresh'],
   'routes/post.api.auth.logout.answer.json': answers['POST /api/auth/logout'],
+  'routes/post.api.auth.logout-all.answer.json': answers['POST /api/auth/logout-all'],
+  'routes/post.api.auth.change-password.answer.json': answers['POST /api/auth/change-password'],
+  'routes/post.api.auth.deactivate.answer.json': answers['POST /api/auth/deactivate'],
   'routes/get.api.auth.me.answer.json': answers['GET /api/auth/me'],
+  'routes/get.api.auth.status.answer.json': answers['GET /api/auth/status'],
+  'routes/get.api.auth.check-username.username.answer.json': answers['GET /api/auth/check-username/{username}'],
+  'routes/post.api.2fa.setup.answer.json': answers['POST /api/2fa/setup'],
+  'routes/post.api.2fa.verify.answer.json': answers['POST /api/2fa/verify'],
+  'routes/post.api.2fa.disable.answer.json': answers['POST /api/2fa/disable'],
+  'routes/get.api.2fa.status.answer.json': answers['GET /api/2fa/status'],
+  'routes/get.api.sessions.answer.json': answers['GET /api/sessions'],
+  'routes/delete.api.sessions.sessionId.answer.json': answers['DELETE /api/sessions/{sessionId}'],
+  'routes/post.api.sessions.logout-others.answer.json': answers['POST /api/sessions/logout-others'],
+  'routes/post.api.sessions.logout-all.answer.json': answers['POST /api/sessions/logout-all'],
+  'routes/put.api.sessions.activity.answer.json': answers['PUT /api/sessions/activity'],
+  'routes/get.api.users.search.answer.json': answers['GET /api/users/search'],
+  'routes/get.api.users.identifier.answer.json': answers['GET /api/users/{identifier}'],
+  'routes/patch.api.users.me.answer.json': answers['PATCH /api/users/me'],
+  'routes/delete.api.users.me.answer.json': answers['DELETE /api/users/me'],
+  'routes/post.api.blocks.answer.json': answers['POST /api/blocks'],
+  'routes/get.api.blocks.answer.json': answers['GET /api/blocks'],
+  'routes/get.api.blocks.check.idOrUsername.answer.json': answers['GET /api/blocks/check/{idOrUsername}'],
+  'routes/delete.api.blocks.userId.answer.json': answers['DELETE /api/blocks/{userId}'],
+  'routes/get.api.privacy.settings.answer.json': answers['GET /api/privacy/settings'],
+  'routes/patch.api.privacy.settings.answer.json': answers['PATCH /api/privacy/settings'],
   'routes/post.api.messages.answer.json': answers['POST /api/messages'],
   'routes/get.api.messages.conversations.answer.json': answers['GET /api/messages/conversations'],
   'routes/get.api.messages.unread.counts.answer.json': answers['GET /api/messages/unread/counts'],
@@ -726,7 +1298,21 @@ export const files: Record<string, unknown> = {
   'routes/put.api.messages.id.answer.json': answers['PUT /api/messages/{id}'],
   'routes/put.api.messages.id.read.answer.json': answers['PUT /api/messages/{id}/read'],
   'routes/delete.api.messages.id.answer.json': answers['DELETE /api/messages/{id}'],
+  'routes/put.api.messages.id.delivered.answer.json': answers['PUT /api/messages/{id}/delivered'],
+  'routes/get.api.messages.userId.media.answer.json': answers['GET /api/messages/{userId}/media'],
   'routes/get.api.sync.answer.json': answers['GET /api/sync'],
+  'routes/post.api.messages.conversations.userId.archive.answer.json': answers['POST /api/messages/conversations/{userId}/archive'],
+  'routes/post.api.messages.conversations.userId.unarchive.answer.json': answers['POST /api/messages/conversations/{userId}/unarchive'],
+  'routes/post.api.messages.conversations.userId.mute.answer.json': answers['POST /api/messages/conversations/{userId}/mute'],
+  'routes/post.api.messages.conversations.userId.unmute.answer.json': answers['POST /api/messages/conversations/{userId}/unmute'],
+  'routes/post.api.messages.conversations.userId.mark-unread.answer.json': answers['POST /api/messages/conversations/{userId}/mark-unread'],
+  'routes/delete.api.messages.conversations.userId.mark-unread.answer.json': answers['DELETE /api/messages/conversations/{userId}/mark-unread'],
+  'routes/put.api.messages.conversations.userId.last-read.answer.json': answers['PUT /api/messages/conversations/{userId}/last-read'],
+  'routes/delete.api.messages.conversations.userId.answer.json': answers['DELETE /api/messages/conversations/{userId}'],
   'routes/get.api.health.answer.json': answers['GET /api/health'],
+  'routes/get.api.version.answer.json': answers['GET /api/version'],
+  'routes/get.api.version.status.answer.json': answers['GET /api/version/status'],
+  'routes/get.api.groupChats.answer.json': answers['GET /api/groupChats'],
+  'routes/post.api.auth.tour.skip.answer.json': answers['POST /api/auth/tour/skip'],
   'routes/problem.json': problem,
 }

@@ -9,6 +9,102 @@ export type Answered<A> = A extends readonly unknown[] ? A : A & { requestId: st
 /** A parameter in a query. */
 export type QueryValue = string | number | boolean
 
+/** Account is a person's own account with everything that is set on it. */
+export interface Account {
+  id: UserID
+  /** the same as id */
+  _id: UserID
+  username: string
+  email: string
+  emailVerified: boolean
+  fullName: string
+  displayName: string
+  nickname: string
+  pronouns: string
+  customPronouns: string
+  gender: string
+  customGender: string
+  profilePhoto: string
+  coverPhoto: string
+  bio: string
+  location: string
+  website: string
+  socialLinks: string[]
+  role: string
+  permissions: string[]
+  /** always true */
+  hasCompletedTour: boolean
+  hasSkippedTour: boolean
+  /** always false */
+  showTour: boolean
+  identity: string
+  createdAt: Time
+  badges: string[]
+  privacySettings: AccountPrivacy
+  loginAlerts: LoginAlerts
+  twoFactorEnabled: boolean
+  /** always false */
+  pushTwoFactorEnabled: boolean
+  /** always false */
+  preferPushTwoFactor: boolean
+  hasPushSubscription: boolean
+  session: SessionLife
+}
+
+/** AccountPrivacy is the part of one's privacy settings that comes with the account. */
+export interface AccountPrivacy {
+  /** everyone, followers or no-one */
+  whoCanMessage: string
+  isPrivateAccount: boolean
+}
+
+/** AuthStatus says whether the token that was shown, if any, counts. */
+export interface AuthStatus {
+  authenticated: boolean
+  /** null where nobody is */
+  user: StatusUser | null
+  safeModeEnabled: boolean
+}
+
+/** A Block says that one person wants nothing to do with another. */
+export interface Block {
+  _id: BlockID
+  blocker: UserID
+  blocked: UserID
+  reason: string
+  createdAt: Time
+}
+
+/** BlockCheck says whether the caller blocks somebody. */
+export interface BlockCheck {
+  isBlocked: boolean
+}
+
+/** BlockID identifies a block. */
+export type BlockID = string
+
+/** Blocked answers a block. */
+export interface Blocked {
+  message: string
+  block: Block
+}
+
+/** A BlockedPerson is a block as the blocker's list shows it. */
+export interface BlockedPerson {
+  _id: BlockID
+  blocker: UserID
+  blocked: Person
+  reason: string
+  createdAt: Time
+}
+
+/** Blocking names a person to block. */
+export interface Blocking {
+  blockedUserId?: UserID | null
+  /** for oneself; at most 500 characters */
+  reason?: string | null
+}
+
 /** ConnectionLimit tells a socket that it must leave because its user has too many. */
 export interface ConnectionLimit {
   message: string
@@ -25,10 +121,78 @@ export interface Conversation {
   unread: number
   /** null where the account is gone */
   otherUser: Person | null
+  /** the person has marked it as unread */
   manuallyUnread: boolean
   lastReadMessageId: MessageID | null
   /** how far the other person has read */
   peerLastReadMessageId: MessageID | null
+  /** how far messages have reached the other person's devices */
+  peerLastDeliveredMessageId: MessageID | null
+  archived: boolean
+  muted: boolean
+  /** null where it is not muted, or until the person says otherwise */
+  mutedUntil: Time | null
+}
+
+/** ConversationChanged answers a change of what a person has set for a conversation. */
+export interface ConversationChanged {
+  message: string
+  /** null where there is none */
+  conversation: ConversationState | null
+}
+
+/** ConversationDeleted answers the deletion of a conversation for oneself. */
+export interface ConversationDeleted {
+  message: string
+}
+
+/** ConversationID identifies a conversation of two people; it is the same for both. */
+export type ConversationID = string
+
+/** ConversationMarkedRead answers that a conversation is no longer marked as unread. */
+export interface ConversationMarkedRead {
+  message: string
+  /** absent where there is none */
+  conversation?: ConversationState
+}
+
+/** ConversationMuted answers a muting. */
+export interface ConversationMuted {
+  message: string
+  conversation: ConversationState
+  /** null: until the person says otherwise */
+  mutedUntil: Time | null
+}
+
+/** ConversationRead tells both people of a conversation how far one of them has read. */
+export interface ConversationRead {
+  /** the other person, as seen by whoever hears this */
+  conversationWith: UserID
+  lastReadMessageId: MessageID
+  /** who has read */
+  userId: UserID
+}
+
+/** A ConversationState is what a person has set for a conversation. The lists name the person alone: what the other one has set is theirs to know. */
+export interface ConversationState {
+  _id: ConversationID
+  /** both people; one for notes to oneself */
+  participants: UserID[]
+  /** always null here */
+  groupChat: GroupID | null
+  archivedBy: UserID[]
+  mutedBy: MutedBy[]
+  unreadFor: UnreadFor[]
+  lastReadMessageId: LastReadBy[]
+  createdAt: Time
+  updatedAt: Time
+  /** always 0 */
+  __v: number
+}
+
+/** A Count is how long a list is of which nothing else is shown. */
+export interface Count {
+  length: number
 }
 
 /** Counts are the numbers on the badges. */
@@ -63,6 +227,13 @@ export interface DeletedMessage {
 export interface Deletion {
   by: UserID
   at: Time
+}
+
+/** Done says that what was asked for is done. */
+export interface Done {
+  message: string
+  /** always true */
+  success: boolean
 }
 
 /** Echo returns what was sent. */
@@ -103,13 +274,25 @@ export interface ForceLogout {
   final?: boolean
 }
 
+/** A FoundPerson is one hit of a search for people. */
+export interface FoundPerson {
+  _id: UserID
+  username: string
+  displayName: string
+  profilePhoto: string
+  bio: string
+}
+
 /** Group identifies a group chat. */
 export type GroupID = string
 
 /** Health answers a health check. */
 export interface Health {
+  /** always "ok" */
   status: string
   message: string
+  /** whether a Redis is in use; none is */
+  redis: boolean
   timestamp: Time
 }
 
@@ -142,6 +325,24 @@ export interface LastMessage {
   __v: number
 }
 
+/** LastRead names the message up to which a person has read. */
+export interface LastRead {
+  messageId?: MessageID | null
+}
+
+/** LastReadBy says how far a person has read, and since when. */
+export interface LastReadBy {
+  user: UserID
+  messageId: MessageID
+  updatedAt: Time
+}
+
+/** LastReadUpdated answers how far a person has read now. */
+export interface LastReadUpdated {
+  message: string
+  lastReadMessageId: MessageID
+}
+
 /** LogIn names an account and proves that it is one's own. */
 export interface LogIn {
   /** or the username */
@@ -149,22 +350,41 @@ export interface LogIn {
   password?: string | null
 }
 
-/** LoggedIn answers a login. */
+/** LoggedIn answers a login. Where the account has a second factor the password alone gets no access: success is false, requires2FA is true, and tempToken is what the second step shows. */
 export interface LoggedIn {
   success: boolean
   message: string
-  accessToken: string
+  accessToken?: string
+  requires2FA?: boolean
+  /** good for ten minutes, for the second step alone */
+  tempToken?: string
+  /** always false */
   suspicious: boolean
   adminTwoFactorRequired: boolean
   countryCode: string | null
   requiresSafetyCheck: boolean
-  user: User
+  user?: User
 }
 
-/** LoggedOut answers a logout. */
-export interface LoggedOut {
-  message: string
-  success: boolean
+/** LoginAlerts say of which logins a person is told by e-mail; none are sent. */
+export interface LoginAlerts {
+  enabled: boolean
+  emailOnNewDevice: boolean
+  emailOnSuspiciousLogin: boolean
+}
+
+/** Media are the attachments of a conversation, newest first. */
+export interface Media {
+  media: MediaItem[]
+  hasMore: boolean
+}
+
+/** A MediaItem is one attachment. */
+export interface MediaItem {
+  _id: MessageID
+  attachment: string
+  sender: Person
+  createdAt: Time
 }
 
 /** A Message is a message as its participants see it. */
@@ -210,14 +430,40 @@ export interface MessageDeleted {
   deletedForUser?: UserID
 }
 
+/** MessageDelivered tells that a message, and those before it, have reached a device of their recipient. */
+export interface MessageDelivered {
+  messageId: MessageID
+  /** the recipient */
+  userId: UserID
+  deliveredAt: Time
+}
+
 /** Message identifies a direct, group or lounge message. */
 export type MessageID = string
 
-/** MessageRead tells of a receipt: the reader's devices hear conversationWith, the sender's readBy. */
+/** MessageRead tells of a receipt: the reader's devices hear conversationWith, the sender's readBy. Without a message it tells that a conversation is no longer marked as unread. */
 export interface MessageRead {
-  messageId: MessageID
+  messageId?: MessageID
   conversationWith?: UserID
   readBy?: UserID
+}
+
+/** MessageRef names a message. */
+export interface MessageRef {
+  messageId?: MessageID | null
+}
+
+/** MutedBy says until when a person does not want to be told of new messages. */
+export interface MutedBy {
+  user: UserID
+  /** null: until they say otherwise */
+  mutedUntil: Time | null
+}
+
+/** Muting says for how long a person wants no notice of new messages. */
+export interface Muting {
+  /** hours, more than 0 and at most 87,600; null: until they say otherwise */
+  duration?: number | null
 }
 
 /** NewMessage is what a client sends to write to someone. */
@@ -229,6 +475,12 @@ export interface NewMessage {
   attachment?: string | null
   /** the client's own name for the attempt, at most 128 bytes; makes retries safe */
   _tempId?: string | null
+}
+
+/** Noted acknowledges an event that has no other answer. */
+export interface Noted {
+  /** always true */
+  success: boolean
 }
 
 /** Notice identifies a notification. */
@@ -249,9 +501,22 @@ export interface Notification {
 /** An Offset is a place in the sequence of one database, as clients keep it: "0" for the beginning, else eight hexadecimal digits, a full stop and the number. */
 export type Offset = string
 
+/** OneTimeCode is a code of the authenticator. */
+export interface OneTimeCode {
+  /** six digits */
+  token?: string | null
+}
+
 /** OnlineCount is the number of people who are online. */
 export interface OnlineCount {
   count: number
+}
+
+/** PasswordChange replaces one's password. */
+export interface PasswordChange {
+  currentPassword?: string | null
+  /** as in a sign-up */
+  newPassword?: string | null
 }
 
 /** A Person is somebody as others see them beside a message. */
@@ -286,6 +551,23 @@ export interface PresenceUpdate {
   online: boolean
 }
 
+/** PrivacyChange changes those settings that it names. */
+export interface PrivacyChange {
+  whoCanMessage?: string | null
+}
+
+/** PrivacyChanged answers a change of the settings. */
+export interface PrivacyChanged {
+  message: string
+  settings: PrivacySettings
+}
+
+/** PrivacySettings say what others may do. */
+export interface PrivacySettings {
+  /** everyone, followers or no-one */
+  whoCanMessage: string
+}
+
 /** Problem is the body of a refused request. */
 export interface Problem {
   message: string
@@ -297,6 +579,70 @@ export interface Problem {
   errors?: FieldProblem[]
   /** seconds */
   retryAfter?: number
+  /** with status 423 */
+  lockoutUntil?: Time
+}
+
+/** A Profile is what others may know of a person. */
+export interface Profile {
+  id: UserID
+  /** the same as id */
+  _id: UserID
+  username: string
+  displayName: string
+  nickname: string
+  pronouns: string
+  profilePhoto: string
+  coverPhoto: string
+  bio: string
+  /** neither deactivated nor banned */
+  isActive: boolean
+  /** always false: who is deleted is not found */
+  isDeleted: boolean
+  lastSeen?: Time
+  createdAt: Time
+  /** you follow them */
+  isFollowing: boolean
+  followsYou: boolean
+  followers: Count
+  following: Count
+  /** they block you; little else is shown then */
+  hasBlockedCurrentUser: boolean
+  badges: string[]
+}
+
+/** ProfileChange changes what a person tells of themselves. What is absent or null stays. */
+export interface ProfileChange {
+  /** 2 to 100 characters */
+  fullName?: string | null
+  /** at most 50 characters; empty: the username */
+  displayName?: string | null
+  nickname?: string | null
+  pronouns?: string | null
+  customPronouns?: string | null
+  gender?: string | null
+  customGender?: string | null
+  /** an https or http URL, or a path on this server */
+  profilePhoto?: string | null
+  /** likewise */
+  coverPhoto?: string | null
+  /** at most 500 characters */
+  bio?: string | null
+  location?: string | null
+  /** an https or http URL */
+  website?: string | null
+  identity?: string | null
+}
+
+/** ProfileChanged answers a change of one's profile. */
+export interface ProfileChanged {
+  message: string
+  user: User
+}
+
+/** Proof shows that whoever has the token knows the password too. */
+export interface Proof {
+  password?: string | null
 }
 
 /** A Reaction is one person's emoji on a message. */
@@ -304,6 +650,12 @@ export interface Reaction {
   user: UserID
   emoji: string
   createdAt: Time
+}
+
+/** ReadUpTo is what a client sends to say how far it has read in a conversation. */
+export interface ReadUpTo {
+  conversationWith?: UserID | null
+  lastReadMessageId?: MessageID | null
 }
 
 /** A Receipt says when a member of a group read a message or had it delivered. */
@@ -328,6 +680,13 @@ export interface RoomJoined {
   autoJoined?: boolean
 }
 
+/** SecondStep completes a login with a second factor. */
+export interface SecondStep {
+  tempToken?: string | null
+  /** six digits of the authenticator, or a backup code */
+  token?: string | null
+}
+
 /** Sent acknowledges a message. */
 export interface Sent {
   /** always true */
@@ -336,6 +695,31 @@ export interface Sent {
   _tempId?: string
   /** an earlier attempt had already stored it */
   duplicate?: boolean
+}
+
+/** A Session is one of a person's logins, as they see it. */
+export interface Session {
+  sessionId: string
+  /** Desktop, Mobile, Tablet or Unknown device */
+  device: string
+  browser: string
+  os: string
+  ipAddress: string
+  /** always null */
+  location: string | null
+  createdAt: Time
+  lastActive: Time
+  /** the one that asks */
+  isCurrent: boolean
+}
+
+/** SessionLife says how long a session lasts without a refresh. */
+export interface SessionLife {
+  /** milliseconds */
+  timeoutMs: number
+  /** milliseconds */
+  timeUntilTimeout: number
+  lastActivity: Time
 }
 
 /** SignUp is what a new person fills in. */
@@ -369,6 +753,22 @@ export interface SignedUp {
   requiresSafetyCheck: boolean
 }
 
+/** StatusUser is the little of one's own account that a status shows. */
+export interface StatusUser {
+  id: UserID
+  /** the same as id */
+  _id: UserID
+  username: string
+  displayName: string
+  profilePhoto: string
+}
+
+/** Succeeded says that what was asked for is done. */
+export interface Succeeded {
+  /** always true */
+  success: boolean
+}
+
 /** A Sync is what changed for a person after an offset, each list in the order of seq. */
 export interface Sync {
   /** where to ask from next time */
@@ -388,6 +788,35 @@ export interface Sync {
 /** A time: ISO-8601 in UTC with milliseconds. */
 export type Time = string
 
+/** TwoFactorOn says that the second factor is in force. */
+export interface TwoFactorOn {
+  message: string
+  /** those of the set-up, shown for the last time */
+  backupCodes: string[]
+}
+
+/** TwoFactorSetup is what an authenticator app is set up with. It is in force once a code of the app has been verified. */
+export interface TwoFactorSetup {
+  /** base32 */
+  secret: string
+  /** a data URL of a PNG */
+  qrCode: string
+  /** each works once in place of a code */
+  backupCodes: string[]
+  message: string
+}
+
+/** TwoFactorStatus says whether an account has a second factor. */
+export interface TwoFactorStatus {
+  enabled: boolean
+  backupCodesRemaining: number
+}
+
+/** Unblocked answers the end of a block. */
+export interface Unblocked {
+  message: string
+}
+
 /** Unread counts the unread messages of a person. */
 export interface Unread {
   totalUnread: number
@@ -401,6 +830,12 @@ export interface UnreadByUser {
   displayName: string
   profilePhoto: string
   count: number
+}
+
+/** UnreadFor says since when a person has marked a conversation as unread. */
+export interface UnreadFor {
+  user: UserID
+  markedUnreadAt: Time
 }
 
 /** User is a person's own account. */
@@ -443,6 +878,32 @@ export interface UserRef {
   userId: UserID
 }
 
+/** UsernameCheck says whether a username can be had. */
+export interface UsernameCheck {
+  available: boolean
+  message: string
+}
+
+/** Version says which version of the server answers. */
+export interface Version {
+  version: string
+  timestamp: Time
+}
+
+/** VersionStatus tells a page whether it may go on as it is. */
+export interface VersionStatus {
+  pwaEnabled: boolean
+  minFrontendVersion: string
+  /** true makes the page load itself again */
+  forceReload: boolean
+  message: string | null
+  backendVersion: string
+  timestamp: Time
+  /** true hides the page */
+  maintenanceMode: boolean
+  maintenanceETA: Time | null
+}
+
 /** The events that the server sends. */
 export interface ServerToClient {
   /** You are in the room of your user; events for you arrive from now on. */
@@ -475,6 +936,10 @@ export interface ServerToClient {
   'message:deleted': (payload: MessageDeleted, offset?: string) => void
   /** A message was read. */
   'message:read': (payload: MessageRead, offset?: string) => void
+  /** A message, and those before it, reached a device of their recipient. */
+  'message:delivered': (payload: MessageDelivered, offset?: string) => void
+  /** Somebody has read a conversation up to a message. */
+  'conversation:read': (payload: ConversationRead, offset?: string) => void
   /** Your message was refused. */
   'message:error': (payload: Failure) => void
 }
@@ -483,6 +948,10 @@ export interface ServerToClient {
 export interface ClientToServer {
   /** Send a direct message. */
   send_message: (payload: NewMessage, ack: (reply: Reply<Sent>) => void) => void
+  /** Say that a message, and those before it, reached this device. */
+  'message:delivered': (payload: MessageRef, ack: (reply: Reply<Noted>) => void) => void
+  /** Say how far you have read in a conversation. */
+  'conversation:read': (payload: ReadUpTo, ack: (reply: Reply<Noted>) => void) => void
   /** Ask whether the connection lives. */
   ping: (payload: unknown, ack: (reply: Reply<Pong>) => void) => void
   /** Get back what you sent. */
@@ -501,9 +970,15 @@ export interface Routes {
     answer: Answered<SignedUp>
     query: undefined
   }
-  /** Log in. */
+  /** Log in. An account with a second factor needs a second step. */
   'POST /api/auth/login': {
     body: LogIn
+    answer: Answered<LoggedIn>
+    query: undefined
+  }
+  /** Complete a login with a code of the authenticator or a backup code. */
+  'POST /api/auth/verify-2fa-login': {
+    body: SecondStep
     answer: Answered<LoggedIn>
     query: undefined
   }
@@ -513,16 +988,163 @@ export interface Routes {
     answer: Answered<Refreshed>
     query: undefined
   }
-  /** End this session and its sockets. */
+  /** End the session of the access token, or else that of the refresh cookie, and its sockets. */
   'POST /api/auth/logout': {
     body: undefined
-    answer: Answered<LoggedOut>
+    answer: Answered<Done>
+    query: undefined
+  }
+  /** End every session of yours. */
+  'POST /api/auth/logout-all': {
+    body: undefined
+    answer: Answered<Done>
+    query: undefined
+  }
+  /** Replace your password. This session stays, the others end. */
+  'POST /api/auth/change-password': {
+    body: PasswordChange
+    answer: Answered<Done>
+    query: undefined
+  }
+  /** Deactivate your account and end every session. The next login reactivates it. */
+  'POST /api/auth/deactivate': {
+    body: undefined
+    answer: Answered<Done>
     query: undefined
   }
   /** Your own account. */
   'GET /api/auth/me': {
     body: undefined
-    answer: Answered<User>
+    answer: Answered<Account>
+    query: undefined
+  }
+  /** Whether your access token, if you show one, counts. */
+  'GET /api/auth/status': {
+    body: undefined
+    answer: Answered<AuthStatus>
+    query: undefined
+  }
+  /** Whether a username can be had. */
+  'GET /api/auth/check-username/{username}': {
+    body: undefined
+    answer: Answered<UsernameCheck>
+    query: undefined
+  }
+  /** Get the secret for an authenticator app, and backup codes. */
+  'POST /api/2fa/setup': {
+    body: undefined
+    answer: Answered<TwoFactorSetup>
+    query: undefined
+  }
+  /** Put the second factor in force with a code of the app. */
+  'POST /api/2fa/verify': {
+    body: OneTimeCode
+    answer: Answered<TwoFactorOn>
+    query: undefined
+  }
+  /** Log in without a second factor from now on. */
+  'POST /api/2fa/disable': {
+    body: Proof
+    answer: Answered<Done>
+    query: undefined
+  }
+  /** Whether you have a second factor, and how many backup codes are left. */
+  'GET /api/2fa/status': {
+    body: undefined
+    answer: Answered<TwoFactorStatus>
+    query: undefined
+  }
+  /** Your sessions, the last active first. */
+  'GET /api/sessions': {
+    body: undefined
+    answer: Answered<Session[]>
+    query: undefined
+  }
+  /** End one session of yours. */
+  'DELETE /api/sessions/{sessionId}': {
+    body: undefined
+    answer: Answered<Done>
+    query: undefined
+  }
+  /** End every session of yours but this one. */
+  'POST /api/sessions/logout-others': {
+    body: undefined
+    answer: Answered<Done>
+    query: undefined
+  }
+  /** End every session of yours, this one too. */
+  'POST /api/sessions/logout-all': {
+    body: undefined
+    answer: Answered<Done>
+    query: undefined
+  }
+  /** Say that somebody is at this session. */
+  'PUT /api/sessions/activity': {
+    body: undefined
+    answer: Answered<Done>
+    query: undefined
+  }
+  /** People whose username or display name contains a text, at most 20. */
+  'GET /api/users/search': {
+    body: undefined
+    answer: Answered<FoundPerson[]>
+    query: {
+      /** The text, without regard to case. Nobody is found by an empty one. */
+      q?: QueryValue
+    }
+  }
+  /** What you may know of a person, by id or username. */
+  'GET /api/users/{identifier}': {
+    body: undefined
+    answer: Answered<Profile>
+    query: undefined
+  }
+  /** Change what you tell of yourself. */
+  'PATCH /api/users/me': {
+    body: ProfileChange
+    answer: Answered<ProfileChanged>
+    query: undefined
+  }
+  /** Delete your account for good and end every session. */
+  'DELETE /api/users/me': {
+    body: Proof
+    answer: Answered<Done>
+    query: undefined
+  }
+  /** Block a person. Where you do already, 200 answers with the block. */
+  'POST /api/blocks': {
+    body: Blocking
+    answer: Answered<Blocked>
+    query: undefined
+  }
+  /** Whom you block, newest first. */
+  'GET /api/blocks': {
+    body: undefined
+    answer: Answered<BlockedPerson[]>
+    query: undefined
+  }
+  /** Whether you block a person. */
+  'GET /api/blocks/check/{idOrUsername}': {
+    body: undefined
+    answer: Answered<BlockCheck>
+    query: undefined
+  }
+  /** End a block of yours. */
+  'DELETE /api/blocks/{userId}': {
+    body: undefined
+    answer: Answered<Unblocked>
+    query: undefined
+  }
+  /** What others may do. */
+  'GET /api/privacy/settings': {
+    body: undefined
+    answer: Answered<PrivacySettings>
+    query: undefined
+  }
+  /** Change what others may do. */
+  'PATCH /api/privacy/settings': {
+    body: PrivacyChange
+    answer: Answered<PrivacyChanged>
     query: undefined
   }
   /** Send a direct message. A repeat of an attempt answers 200 with the first message. */
@@ -580,6 +1202,23 @@ export interface Routes {
       deleteForAll?: QueryValue
     }
   }
+  /** Say that a message, and those before it, reached your device. */
+  'PUT /api/messages/{id}/delivered': {
+    body: undefined
+    answer: Answered<Message>
+    query: undefined
+  }
+  /** The attachments in the messages with one person, newest first. */
+  'GET /api/messages/{userId}/media': {
+    body: undefined
+    answer: Answered<Media>
+    query: {
+      /** How many rows; 50 by default, at most 100. */
+      limit?: QueryValue
+      /** How many of the newest to leave out. */
+      skip?: QueryValue
+    }
+  }
   /** What changed for you after an offset. */
   'GET /api/sync': {
     body: undefined
@@ -589,10 +1228,82 @@ export interface Routes {
       since?: QueryValue
     }
   }
+  /** Archive a conversation. */
+  'POST /api/messages/conversations/{userId}/archive': {
+    body: undefined
+    answer: Answered<ConversationChanged>
+    query: undefined
+  }
+  /** Take a conversation out of the archive. */
+  'POST /api/messages/conversations/{userId}/unarchive': {
+    body: undefined
+    answer: Answered<ConversationChanged>
+    query: undefined
+  }
+  /** Get no notices of a conversation. The body may be left out. */
+  'POST /api/messages/conversations/{userId}/mute': {
+    body: Muting
+    answer: Answered<ConversationMuted>
+    query: undefined
+  }
+  /** Get notices of a conversation again. */
+  'POST /api/messages/conversations/{userId}/unmute': {
+    body: undefined
+    answer: Answered<ConversationChanged>
+    query: undefined
+  }
+  /** Mark a conversation as unread. */
+  'POST /api/messages/conversations/{userId}/mark-unread': {
+    body: undefined
+    answer: Answered<ConversationChanged>
+    query: undefined
+  }
+  /** Take that mark away. */
+  'DELETE /api/messages/conversations/{userId}/mark-unread': {
+    body: undefined
+    answer: Answered<ConversationMarkedRead>
+    query: undefined
+  }
+  /** Say how far you have read in a conversation. */
+  'PUT /api/messages/conversations/{userId}/last-read': {
+    body: LastRead
+    answer: Answered<LastReadUpdated>
+    query: undefined
+  }
+  /** Delete a conversation for yourself: what is in it now is gone for you, not for the other person. */
+  'DELETE /api/messages/conversations/{userId}': {
+    body: undefined
+    answer: Answered<ConversationDeleted>
+    query: undefined
+  }
   /** Whether the server answers. */
   'GET /api/health': {
     body: undefined
     answer: Answered<Health>
+    query: undefined
+  }
+  /** Which version of the server this is. */
+  'GET /api/version': {
+    body: undefined
+    answer: Answered<Version>
+    query: undefined
+  }
+  /** Whether the page that asks may go on as it is. */
+  'GET /api/version/status': {
+    body: undefined
+    answer: Answered<VersionStatus>
+    query: undefined
+  }
+  /** Your group chats. There are none yet. */
+  'GET /api/groupChats': {
+    body: undefined
+    answer: Answered<unknown[]>
+    query: undefined
+  }
+  /** Say that you have seen the tour. There is none. */
+  'POST /api/auth/tour/skip': {
+    body: undefined
+    answer: Answered<Succeeded>
     query: undefined
   }
 }

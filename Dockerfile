@@ -1,0 +1,28 @@
+# The page, the binary with the page in it, and an image that holds nothing else.
+# deploy/prove.sh carries out these steps without a container engine.
+
+FROM node:20-bookworm-slim AS page
+WORKDIR /src/web
+COPY web/package.json web/package-lock.json web/.npmrc ./
+RUN npm ci --no-fund --no-audit
+COPY web ./
+RUN npm run build
+
+FROM golang:1.26-bookworm AS binary
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY cmd cmd
+COPY internal internal
+COPY web/embed.go web/
+COPY --from=page /src/web/dist web/dist
+RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o out/pryde ./cmd/pryde && mkdir out/data
+
+FROM gcr.io/distroless/static-debian12
+COPY --from=binary /src/out/pryde /pryde
+COPY --from=binary --chown=65532:65532 /src/out/data /data
+ENV APP_ENV=production DATA_DIR=/data PORT=9000
+USER 65532:65532
+VOLUME /data
+EXPOSE 9000
+ENTRYPOINT ["/pryde"]

@@ -1,0 +1,45 @@
+package httpapi
+
+import (
+	"context"
+	"runtime/debug"
+
+	"pryde/internal/wire"
+)
+
+// oldestPage is the oldest version of the page that this server works with.
+const oldestPage = "1.0.0"
+
+// bindVersion binds the routes that say which version of the server this is.
+func bindVersion(a *API) {
+	version := buildVersion()
+	Bind(a, wire.GetVersion, func(context.Context, Call, wire.None) (Answer, error) {
+		return Answer{Body: wire.Version{Version: version, Timestamp: a.o.Now()}}, nil
+	})
+	Bind(a, wire.GetVersionStatus, func(context.Context, Call, wire.None) (Answer, error) {
+		return Answer{Body: wire.VersionStatus{
+			PWAEnabled: true, MinFrontendVersion: oldestPage, BackendVersion: version, Timestamp: a.o.Now(),
+		}}, nil
+	})
+}
+
+// buildVersion returns the version that the build wrote into the binary.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+// bindFormerPage binds what the former page asks for although there is nothing of it here: its
+// list of conversations stays empty without the list of groups, and its tour asks to be put
+// away.
+func bindFormerPage(a *API) {
+	Bind(a, wire.GetGroupChats, func(context.Context, Call, wire.None) (Answer, error) {
+		return Answer{Body: []wire.Raw{}}, nil
+	})
+	Bind(a, wire.PostTourDone, func(context.Context, Call, wire.None) (Answer, error) {
+		return Answer{Body: wire.Succeeded{Success: true}}, nil
+	})
+}

@@ -1,0 +1,131 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"pryde/internal/auth"
+	"pryde/internal/fault"
+	"pryde/internal/wire"
+)
+
+// ErrWrongPassword refuses what needs one's present password.
+var ErrWrongPassword = fault.Unauthenticated("INVALID_PASSWORD", "Current password is incorrect")
+
+// errSessionLocked refuses what needs the password in a session that guessed too often.
+var errSessionLocked = fault.Locked("ACCOUNT_LOCKED", "Too many failed attempts. Please try again later.", lockout)
+
+// maxChangeAttempts bounds how often a change of the password starts again because another
+// came between.
+const maxChangeAttempts = 3
+
+// ChangePassword replaces the password of the caller. The session that asks stays, the others
+// end. The error is ErrWrongPassword, a *Rejected, a fault of KindLocked, or that of a session
+// that has ended meanwhile.
+func (s *Service) ChangePassword(ctx context.Context, who auth.Identity, in wire.PasswordChange) (wire.Done, error) {
+	if err := readPasswordChange(in); err != nil {
+		return wire.Done{}, err
+	}
+	for range maxChangeAttempts {
+		a, err := s.confirm(ctx, who, in.CurrentPassword)
+		if err != nil {
+			return wire.Done{}, err
+		}
+		hash, err := s.passwords.hash(ctx, in.NewPassword)
+		if err != nil {
+			return wire.Done{}, fmt.Errorf("change password: %w", err)
+		}
+		changed, over, err := s.store.ReplacePassword(ctx, who.User, a.PasswordEra, hash, who.Session, s.instant())
+		if err != nil {
+			return wire.Done{}, away("change password", err)
+		}
+		if changed {
+			s.closeSockets(over, reasonPassword, false)
+			return done("Password changed successfully"), nil
+		}
+		if err := s.sessions.Check(ctx, who); err != nil {
+			return wire.Done{}, err
+		}
+	}
+	return wire.Done{}, ErrWrongPassword
+}
+
+func readPasswordChange(in wire.PasswordChange) error {
+	var f form
+	f.checkPassword(in.CurrentPassword, "currentPassword")
+	f.check(isPassword(in.NewPassword), "newPassword", passwordRule)
+	f.check(in.NewPassword != in.CurrentPassword, "newPassword", "The new password must be another one")
+	return f.err()
+}
+
+// checkPassword checks that a password which is to be compared can be one.
+func (f *form) checkPassword(password, field string) {
+	f.check(password != "" && utf8.RuneCountInString(password) <= MaxPassword, field, "Please enter your password")
+}
+
+// confirm returns the account of the caller if this is its password. Wrong ones are counted by
+// session, so that a stolen token does not help to guess it, and its owner is not locked out
+// elsewhere.
+func (s *Service) confirm(ctx context.Context, who auth.Identity, password string) (Account, error) {
+	var f form
+	f.checkPassword(password, "password")
+	if err := f.err(); err != nil {
+		return Account{}, err
+	}
+	a, err := s.store.Account(ctx, who.User)
+	switch {
+	case errors.Is(err, ErrNoAccount):
+		return Account{}, auth.ErrUserNotFound
+	case err != nil:
+		return Account{}, away("confirm password", err)
+	}
+	l := login{account: who.User.String(), address: "session " + who.Session}
+	if locked := s.failures.begin(l); locked > 0 {
+		return Account{}, errSessionLocked.After(locked)
+	}
+	right, _, err := s.passwords.check(ctx, a.PasswordHash, password)
+	if err != nil {
+		s.failures.undo(l)
+		return Account{}, fmt.Errorf("confirm password: %w", err)
+	}
+	if !right {
+		return Account{}, ErrWrongPassword
+	}
+	s.failures.clear(l)
+	return a, nil
+}
+
+// Deactivate takes the account of the caller out of use until they log in again, and ends
+// every session.
+func (s *Service) Deactivate(ctx context.Context, who auth.Identity) (wire.Done, error) {
+	// Also when it fails: the change may be stored all the same.
+	defer s.Forget(who.User)
+	over, err := s.store.Deactivate(ctx, who.User, s.instant())
+	if err != nil {
+		return wire.Done{}, away("deactivate account", err)
+	}
+	s.closeSockets(over, reasonDeactivated, true)
+	return done("Account deactivated successfully"), nil
+}
+
+// DeleteAccount deletes the account of the caller for good, and ends every session. What they
+// wrote to others stays with those. The e-mail address can be used again, the username cannot:
+// nobody shall pass for somebody whose messages others have.
+func (s *Service) DeleteAccount(ctx context.Context, who auth.Identity, in wire.Proof) (wire.Done, error) {
+	if _, err := s.confirm(ctx, who, in.Password); err != nil {
+		return wire.Done{}, err
+	}
+	defer s.Forget(who.User)
+	over, err := s.store.DeleteAccount(ctx, who.User, s.instant())
+	if err != nil {
+		return wire.Done{}, away("delete account", err)
+	}
+	s.closeSockets(over, reasonDeleted, true)
+	return done("Account deleted successfully"), nil
+}
+
+// instant is the time as stores keep it.
+func (s *Service) instant() time.Time { return s.now().UTC().Truncate(time.Millisecond) }

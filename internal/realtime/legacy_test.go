@@ -1,0 +1,68 @@
+package realtime
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"pryde/internal/fault"
+	"pryde/internal/wire"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestFormerClientsFindWhatWasRefused holds what acknowledges a refused event, and tells of it
+// as message:error, to the golden files.
+func TestFormerClientsFindWhatWasRefused(t *testing.T) {
+	empty := fault.Invalid("EMPTY_MESSAGE", "Message must have content, attachment, or voice note")
+	for _, tt := range []struct {
+		name    string
+		fault   *fault.Fault
+		payload string
+	}{
+		{"refused", empty, `{"recipientId":"00000000000000000000000b","_tempId":"temp_1"}`},
+		{"refused_without_a_name", empty, `{"content":""}`},
+		{"refused_for_its_form", fault.Invalid("INVALID_DATA", "Invalid message data"), `"text"`},
+		{"refused_with_a_long_name", empty, `{"_tempId":"` + strings.Repeat("x", maxTempID+1) + `"}`},
+		{"limited", fault.RateLimited("RATE_LIMITED", "Rate limit exceeded", time.Second), `{"_tempId":"temp_2"}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := wire.Encode(failure(tt.fault, []byte(tt.payload), time.Date(2026, 3, 2, 12, 0, 0, 5e6, time.UTC)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := wire.ValidateEvent(wire.MessageFailed.Name(), got); err != nil {
+				t.Error(err)
+			}
+			golden(t, tt.name, got)
+		})
+	}
+}
+
+// golden compares JSON with what is in a file, indented.
+func golden(t *testing.T, name string, value jsontext.Value) {
+	t.Helper()
+	if err := value.Indent(jsontext.WithIndent("  ")); err != nil {
+		t.Fatalf("%s: %v", value, err)
+	}
+	got := append(value, '\n')
+	path := filepath.Join("testdata", name+".golden.json")
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("refused with\n%s\nwant\n%s", got, want)
+	}
+}

@@ -1,0 +1,126 @@
+package sqlitestore
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"strings"
+	"time"
+
+	"pryde/internal/id"
+	"pryde/internal/people"
+)
+
+// noEmail stands in the place of the e-mail address of a deleted account. It is none, and as
+// unique as they are.
+func noEmail(u id.User) string { return "deleted:" + u.String() }
+
+// ReplacePassword implements people.Store.
+func (s *Store) ReplacePassword(ctx context.Context, u id.User, era int64, hash, keep string, at time.Time) (done bool, ended []string, err error) {
+	key, ok := sessionKey(keep)
+	if !ok {
+		return false, nil, nil
+	}
+	err = s.writer.do(ctx, "replace password", func(t *tx) error {
+		n, err := t.exec(`UPDATE users SET password_hash = ?, password_era = password_era + 1
+			WHERE id = ? AND password_era = ? AND deleted = 0
+			AND EXISTS (SELECT 1 FROM sessions WHERE id = ? AND user = users.id AND revoked_at IS NULL)`,
+			hash, u[:], era, key)
+		if done = n > 0; err != nil || !done {
+			return err
+		}
+		ended, err = revokeAll(t, u, keep, at)
+		return err
+	})
+	if err != nil {
+		return false, nil, err
+	}
+	return done, ended, nil
+}
+
+// Deactivate implements people.Store.
+func (s *Store) Deactivate(ctx context.Context, u id.User, at time.Time) ([]string, error) {
+	return s.leave(ctx, "deactivate account", u, at, func(t *tx) (int64, error) {
+		return t.exec("UPDATE users SET active = 0 WHERE id = ?", u[:])
+	})
+}
+
+// DeleteAccount implements people.Store.
+func (s *Store) DeleteAccount(ctx context.Context, u id.User, at time.Time) ([]string, error) {
+	empty, err := s.sealJSON(ctx, u, detailsPlace(u), people.Details{})
+	if err != nil {
+		return nil, fmt.Errorf("delete account: %w", err)
+	}
+	return s.leave(ctx, "delete account", u, at, func(t *tx) (int64, error) {
+		if err := removeFactor(t, u); err != nil {
+			return 0, err
+		}
+		return t.exec(`UPDATE users SET deleted = 1, email = ?, display_name = '', display_key = '', profile_photo = '',
+			password_hash = '', password_era = password_era + 1, details = ?, revision = revision + 1
+			WHERE id = ? AND deleted = 0`, noEmail(u), empty, u[:])
+	})
+}
+
+// leave changes an account and ends all sessions of the person.
+func (s *Store) leave(ctx context.Context, what string, u id.User, at time.Time, change func(*tx) (int64, error)) (ended []string, err error) {
+	err = s.writer.do(ctx, what, func(t *tx) error {
+		n, err := change(t)
+		if err != nil || n == 0 {
+			return either(err, people.ErrNoAccount)
+		}
+		ended, err = revokeAll(t, u, "", at)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ended, nil
+}
+
+// SetProfile implements people.Store.
+func (s *Store) SetProfile(ctx context.Context, a people.Account) (bool, error) {
+	details, err := s.sealJSON(ctx, a.ID, detailsPlace(a.ID), a.Details)
+	if err != nil {
+		return false, fmt.Errorf("set profile: %w", err)
+	}
+	changed := int64(0)
+	err = s.writer.do(ctx, "set profile", func(t *tx) (err error) {
+		changed, err = t.exec(`UPDATE users SET display_name = ?, display_key = ?, profile_photo = ?, details = ?,
+			revision = revision + 1 WHERE id = ? AND revision = ? AND deleted = 0`,
+			a.DisplayName, strings.ToLower(a.DisplayName), a.ProfilePhoto, details, a.ID[:], a.Revision)
+		return err
+	})
+	return err == nil && changed == 1, err
+}
+
+// SearchAccounts implements people.Store. It looks at every account: a text in the middle of a
+// name is in no index.
+func (s *Store) SearchAccounts(ctx context.Context, part string, except []id.User, limit int) ([]people.Account, error) {
+	hidden := make(map[id.User]bool, len(except))
+	for _, u := range except {
+		hidden[u] = true
+	}
+	var found []accountRecord
+	err := s.readers.with(ctx, func(c *conn) error {
+		return c.query(func(row []driver.Value) bool {
+			if r := readAccount(row); !hidden[r.account.ID] && len(found) < limit {
+				found = append(found, r)
+			}
+			return len(found) < limit
+		}, accountColumns+`WHERE active = 1 AND deleted = 0 AND banned = 0 AND (instr(username_key, ?) > 0
+			OR instr(CASE display_key WHEN '' THEN lower(display_name) ELSE display_key END, ?) > 0)
+			ORDER BY username_key = ? DESC, instr(username_key, ?) = 1 DESC, username_key`, part, part, part, part)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("search accounts: %w", err)
+	}
+	accounts := make([]people.Account, 0, len(found))
+	for _, r := range found {
+		a, err := s.openAccount(ctx, r)
+		if err != nil {
+			return nil, fmt.Errorf("search accounts: %w", err)
+		}
+		accounts = append(accounts, a)
+	}
+	return accounts, nil
+}

@@ -1,0 +1,207 @@
+package storetest
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"pryde/internal/id"
+	"pryde/internal/message"
+	"pryde/internal/people"
+	"pryde/internal/wire"
+)
+
+// Ties tests who blocks and who follows whom.
+func Ties(t *testing.T, open func(*testing.T) Stores) {
+	tests := map[string]func(*testing.T, Stores){
+		"BlockComesBackAsItWasStored":  testBlock,
+		"BlockIsSeenFromBothSides":     testBonds,
+		"BlocksChangeTheConversation":  testBlockChanges,
+		"EndOfABlockAsksForAReload":    testUnblockReloads,
+		"AudienceIsEveryoneAtFirst":    testAudience,
+		"FollowingHasADirection":       testFollows,
+		"BlocksOfOnePersonAreBounded":  testMaxBlocks,
+		"BlockThatIsNotThereCannotEnd": testNoBlock,
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { test(t, open(t)) })
+	}
+}
+
+func aBlock(n int, blocker, blocked id.User, reason string) people.Block {
+	return people.Block{
+		ID: wire.BlockID(messageID(n)), Blocker: blocker, Blocked: blocked, Reason: reason,
+		CreatedAt: start.Add(time.Duration(n) * time.Second),
+	}
+}
+
+func block(t *testing.T, s people.Ties, b people.Block) {
+	t.Helper()
+	if _, again, err := s.AddBlock(t.Context(), b); err != nil || again {
+		t.Fatalf("AddBlock: again %v, error %v; want a new block", again, err)
+	}
+}
+
+func testBlock(t *testing.T, s Stores) {
+	first, second := aBlock(1, alice, bob, "Grüße ☃"), aBlock(2, alice, carol, "")
+	block(t, s.Ties, first)
+	block(t, s.Ties, second)
+	block(t, s.Ties, aBlock(3, bob, alice, "mutual"))
+
+	repeat, again, err := s.Ties.AddBlock(t.Context(), aBlock(4, alice, bob, "another reason"))
+
+	if err != nil || !again {
+		t.Errorf("a repeat reported %v and error %v, want the first block", again, err)
+	}
+	same(t, "repeat", repeat, first)
+	got, err := s.Ties.Blocks(t.Context(), alice)
+	if err != nil {
+		t.Fatalf("Blocks: %v", err)
+	}
+	same(t, "blocks", got, []people.Block{second, first})
+}
+
+func bonds(t *testing.T, s people.Ties, u id.User) people.Bonds {
+	t.Helper()
+	b, err := s.Bonds(t.Context(), u)
+	if err != nil {
+		t.Fatalf("Bonds: %v", err)
+	}
+	slices.SortFunc(b.Blocks, func(a, b id.User) int { return a.Compare(b) })
+	slices.SortFunc(b.BlockedBy, func(a, b id.User) int { return a.Compare(b) })
+	return b
+}
+
+func testBonds(t *testing.T, s Stores) {
+	block(t, s.Ties, aBlock(1, alice, bob, ""))
+	block(t, s.Ties, aBlock(2, carol, alice, ""))
+
+	same(t, "blocker's", bonds(t, s.Ties, alice), people.Bonds{Blocks: []id.User{bob}, BlockedBy: []id.User{carol}, Audience: people.Everyone})
+	same(t, "blocked person's", bonds(t, s.Ties, bob), people.Bonds{BlockedBy: []id.User{alice}, Audience: people.Everyone})
+	if err := s.Ties.RemoveBlock(t.Context(), alice, bob); err != nil {
+		t.Fatalf("RemoveBlock: %v", err)
+	}
+	same(t, "blocker's afterwards", bonds(t, s.Ties, alice), people.Bonds{BlockedBy: []id.User{carol}, Audience: people.Everyone})
+	same(t, "stranger's", bonds(t, s.Ties, user(99)), people.Bonds{Audience: people.Everyone})
+}
+
+func testBlockChanges(t *testing.T, s Stores) {
+	d := &desk{t: t, store: s.Messages}
+	d.send(alice, bob, "hello")
+	elsewhere := d.send(alice, carol, "elsewhere")
+
+	block(t, s.Ties, aBlock(1, alice, bob, ""))
+
+	for _, u := range []id.User{alice, bob} {
+		c := d.since(u, elsewhere.Seq)
+		if c.Reload || len(c.Rows) != 1 || c.Rows[0].Changed != elsewhere.Seq+1 || c.Seq != elsewhere.Seq+1 {
+			t.Errorf("changes by a block: %+v, want the one conversation at %d", c, elsewhere.Seq+1)
+		}
+	}
+	same(t, "changes of somebody else", d.since(carol, elsewhere.Seq), message.Changes{Seq: elsewhere.Seq + 1})
+	if _, _, err := s.Ties.AddBlock(t.Context(), aBlock(2, alice, bob, "")); err != nil {
+		t.Fatalf("AddBlock: %v", err)
+	}
+	same(t, "changes by a repeat", d.since(alice, elsewhere.Seq+1), message.Changes{Seq: elsewhere.Seq + 1})
+}
+
+func testUnblockReloads(t *testing.T, s Stores) {
+	d := &desk{t: t, store: s.Messages}
+	d.send(alice, bob, "hello")
+	block(t, s.Ties, aBlock(1, alice, bob, ""))
+	before := d.since(bob, 0).Seq
+
+	if err := s.Ties.RemoveBlock(t.Context(), alice, bob); err != nil {
+		t.Fatalf("RemoveBlock: %v", err)
+	}
+
+	for _, u := range []id.User{alice, bob} {
+		if c := d.since(u, before); !c.Reload || len(c.Rows) != 1 || len(c.New)+len(c.Changed)+len(c.Deleted) != 0 {
+			t.Errorf("changes by the end of a block: %+v, want a reload", c)
+		}
+		if c := d.since(u, before+1); c.Reload || len(c.Rows) != 0 {
+			t.Errorf("changes after the end of a block: %+v, want none", c)
+		}
+		if c := d.since(u, 0); c.Reload || len(c.New) != 1 {
+			t.Errorf("changes from nothing: %+v, want the message", c)
+		}
+	}
+}
+
+func testAudience(t *testing.T, s Stores) {
+	for _, a := range []people.Audience{people.Followers, people.NoOne, people.NoOne, people.Everyone} {
+		if err := s.Ties.SetAudience(t.Context(), alice, a); err != nil {
+			t.Fatalf("SetAudience: %v", err)
+		}
+		same(t, "audience", bonds(t, s.Ties, alice).Audience, a)
+		same(t, "somebody else's", bonds(t, s.Ties, bob).Audience, people.Everyone)
+	}
+}
+
+func testFollows(t *testing.T, s Stores) {
+	follows := func(a, b id.User) bool {
+		t.Helper()
+		yes, err := s.Ties.Follows(t.Context(), a, b)
+		if err != nil {
+			t.Fatalf("Follows: %v", err)
+		}
+		return yes
+	}
+	for i, want := range []bool{true, false} {
+		if fresh, err := s.Ties.Follow(t.Context(), alice, bob, start); err != nil || fresh != want {
+			t.Errorf("Follow %d reported %v and error %v, want %v", i, fresh, err, want)
+		}
+	}
+	if !follows(alice, bob) || follows(bob, alice) || follows(alice, carol) {
+		t.Error("alice follows bob, and nobody follows anybody else")
+	}
+	for i, want := range []bool{true, false} {
+		if ended, err := s.Ties.Unfollow(t.Context(), alice, bob); err != nil || ended != want {
+			t.Errorf("Unfollow %d reported %v and error %v, want %v", i, ended, err, want)
+		}
+	}
+	if follows(alice, bob) {
+		t.Error("alice follows bob after the end of it")
+	}
+}
+
+func testMaxBlocks(t *testing.T, s Stores) {
+	errs := make(chan error)
+	for i := range people.MaxBlocks {
+		go func() {
+			_, _, err := s.Ties.AddBlock(t.Context(), aBlock(i, alice, user(1000+i), ""))
+			errs <- err
+		}()
+	}
+	var all []error
+	for range people.MaxBlocks {
+		all = append(all, <-errs)
+	}
+	if err := errors.Join(all...); err != nil {
+		t.Fatalf("AddBlock: %v", err)
+	}
+
+	_, _, err := s.Ties.AddBlock(t.Context(), aBlock(0, alice, bob, ""))
+
+	if !errors.Is(err, people.ErrTooManyBlocks) {
+		t.Errorf("one more gave %v, want ErrTooManyBlocks", err)
+	}
+	if _, again, err := s.Ties.AddBlock(t.Context(), aBlock(0, alice, user(1000), "")); err != nil || !again {
+		t.Errorf("a repeat gave %v and error %v, want the first block", again, err)
+	}
+	block(t, s.Ties, aBlock(0, bob, alice, ""))
+}
+
+func testNoBlock(t *testing.T, s Stores) {
+	block(t, s.Ties, aBlock(1, alice, bob, ""))
+
+	for what, pair := range map[string][2]id.User{"unknown": {alice, carol}, "of the other": {bob, alice}} {
+		if err := s.Ties.RemoveBlock(t.Context(), pair[0], pair[1]); !errors.Is(err, people.ErrNoBlock) {
+			t.Errorf("RemoveBlock of a block that is %s gave %v, want ErrNoBlock", what, err)
+		}
+	}
+	if got := bonds(t, s.Ties, alice).Blocks; len(got) != 1 {
+		t.Errorf("blocks %v, want the one that was there", got)
+	}
+}
