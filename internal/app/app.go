@@ -101,7 +101,7 @@ func (s *server) wire(ctx context.Context) (*httpapi.API, error) {
 	sessions, err := auth.New(auth.Options{
 		Store: s.store, Accounts: people.NewStandings(s.store), Rand: rand.Reader, Now: now,
 		Keys:         auth.Keys{Access: auth.NewSecret([]byte(c.JWTSecret)), Refresh: auth.NewSecret([]byte(c.JWTRefreshSecret))},
-		AccessExpiry: c.AccessExpiry, RefreshExpiry: c.RefreshExpiry,
+		AccessExpiry: c.AccessExpiry, RefreshExpiry: c.RefreshExpiry, IdleTimeout: time.Duration(c.IdleTimeout) * time.Millisecond,
 	})
 	if err != nil {
 		return nil, err

@@ -46,6 +46,8 @@ type Config struct {
 	AccessExpiry     time.Duration `env:"ACCESS_TOKEN_EXPIRY" envDefault:"15m" doc:"Life of an access token."`
 	RefreshExpiry    time.Duration `env:"REFRESH_TOKEN_EXPIRY" envDefault:"30d" doc:"Life of a refresh token."`
 
+	IdleTimeout int64 `env:"SESSION_IDLE_TIMEOUT_MS" envDefault:"0" doc:"Milliseconds after which a session at which nobody is ends, at least 600000. A refresh and an open socket are activity. 0: never."`
+
 	RateLimits      string  `env:"RATE_LIMITS" doc:"Changes single limits, such as send_message=5/1s:10,login=10/15m: 5 a second with a burst of 10; 10 in 15 minutes. Several for one operation are joined by +."`
 	RateLimitFactor float64 `env:"RATE_LIMIT_FACTOR" envDefault:"1" doc:"Multiplies all limits; benchmarks and tests raise it."`
 }
@@ -127,6 +129,7 @@ func (c Config) check() []error {
 	expect(c.MaxConnections > 0, "SOCKET_MAX_CONNECTIONS_PER_USER", "want at least 1")
 	expect(c.RateLimitFactor > 0 && !math.IsInf(c.RateLimitFactor, 0), "RATE_LIMIT_FACTOR", "want a number above 0")
 	expect(c.MaxPending > 0, "SOCKET_MAX_PENDING_PER_ADDRESS", "want at least 1")
+	expect(c.IdleTimeout == 0 || c.IdleTimeout >= minIdle && c.IdleTimeout <= maxIdle, "SESSION_IDLE_TIMEOUT_MS", "want 0, or 600000 to 31536000000")
 	expect(c.JWTSecret == "" || len(c.JWTSecret) >= minSecret, "JWT_SECRET", "want at least 32 characters")
 	expect(c.JWTRefreshSecret == "" || len(c.JWTRefreshSecret) >= minSecret, "JWT_REFRESH_SECRET", "want at least 32 characters")
 	expect(c.JWTSecret == "" || c.JWTSecret != c.JWTRefreshSecret, "JWT_REFRESH_SECRET", "must differ from JWT_SECRET")
@@ -156,6 +159,13 @@ func shortest(name string) time.Duration {
 
 // minSecret is the least length of a secret, in bytes.
 const minSecret = 32
+
+// Bounds of SESSION_IDLE_TIMEOUT_MS: sockets are looked at every five minutes, and nobody waits
+// longer than a year.
+const (
+	minIdle = 600_000
+	maxIdle = 365 * 24 * 3_600_000
+)
 
 // A Secret is a value that never prints itself.
 type Secret string

@@ -188,11 +188,18 @@ func (h *house) advance(d time.Duration) {
 
 func open(t testing.TB) *house {
 	t.Helper()
+	return openWith(t, func(*auth.Options) {})
+}
+
+func openWith(t testing.TB, change func(*auth.Options)) *house {
+	t.Helper()
 	h := &house{store: &store{sessions: map[string]auth.Session{}}, accounts: &accounts{}, now: time.Unix(1_700_000_000, 123_456_789)}
-	s, err := auth.New(auth.Options{
+	o := auth.Options{
 		Store: h.store, Accounts: h.accounts, Keys: keys, AccessExpiry: 15 * time.Minute, RefreshExpiry: 30 * 24 * time.Hour,
 		Now: h.clock, Rand: rand.Reader,
-	})
+	}
+	change(&o)
+	s, err := auth.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -141,3 +141,33 @@ func TestFamiliesSayWhenTheStoreIsAway(t *testing.T) {
 		}
 	}
 }
+
+func TestASessionAtWhichNobodyIsEnds(t *testing.T) {
+	h := openWith(t, func(o *auth.Options) { o.IdleTimeout = 10 * time.Minute })
+	tokens, n := h.start(t)
+	who := auth.Identity{User: alice, Session: n.ID}
+	for range 4 {
+		h.advance(9 * time.Minute)
+		if err := h.Attend(t.Context(), who); err != nil {
+			t.Fatalf("with somebody there: %v", err)
+		}
+	}
+	h.advance(9 * time.Minute)
+	tokens, _, err := h.Refresh(t.Context(), tokens.Refresh)
+	if err != nil {
+		t.Fatalf("a refresh: %v", err)
+	}
+	h.advance(9 * time.Minute)
+	if err := h.Check(t.Context(), who); err != nil {
+		t.Fatalf("nine minutes after a refresh: %v", err)
+	}
+	h.advance(time.Minute)
+
+	sameFault(t, h.Attend(t.Context(), who), auth.ErrSessionEnded)
+	if _, _, err := h.Refresh(t.Context(), tokens.Refresh); !errors.Is(err, auth.ErrRefreshExpired) {
+		t.Errorf("a refresh after ten idle minutes: %v", err)
+	}
+	if left, err := h.Of(t.Context(), alice); err != nil || len(left) > 0 {
+		t.Errorf("%d sessions are listed, %v", len(left), err)
+	}
+}

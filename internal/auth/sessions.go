@@ -35,13 +35,14 @@ type Accounts interface {
 	Standing(ctx context.Context, u id.User) error
 }
 
-// Options are what sessions are made of. All are required.
+// Options are what sessions are made of. All but the idle time-out are required.
 type Options struct {
 	Store         SessionStore
 	Accounts      Accounts
 	Keys          Keys
 	AccessExpiry  time.Duration // of access tokens
 	RefreshExpiry time.Duration // of refresh tokens, and of a session that is not refreshed
+	IdleTimeout   time.Duration // of a session at which nobody is; 0: none
 	Now           func() time.Time
 	Rand          io.Reader // names sessions; it is read by one goroutine at a time
 }
@@ -55,6 +56,7 @@ type Sessions struct {
 	issuer   *Issuer
 	verifier *Verifier
 	expiry   time.Duration
+	idle     time.Duration // 0: none
 	now      func() time.Time
 
 	mu   sync.Mutex
@@ -72,7 +74,7 @@ func New(o Options) (*Sessions, error) {
 	return &Sessions{
 		store: o.Store, accounts: o.Accounts,
 		issuer: NewIssuer(o.Keys, o.AccessExpiry), verifier: NewVerifier(o.Keys, o.Now),
-		expiry: o.RefreshExpiry, now: o.Now, rand: o.Rand,
+		expiry: o.RefreshExpiry, idle: o.IdleTimeout, now: o.Now, rand: o.Rand,
 	}, nil
 }
 
@@ -266,8 +268,17 @@ func (s *Sessions) Revoke(ctx context.Context, session string) (bool, error) {
 	return revoked, nil
 }
 
+// Attend is Check for who has a socket open, which counts as activity.
+func (s *Sessions) Attend(ctx context.Context, who Identity) error {
+	err := s.Check(ctx, who)
+	if err == nil && s.idle > 0 {
+		err = s.Touch(ctx, who.Session)
+	}
+	return err
+}
+
 func (s *Sessions) expired(n Session) bool {
-	return !n.ExpiresAt.IsZero() && !s.now().Before(n.ExpiresAt)
+	return !n.ExpiresAt.IsZero() && !s.now().Before(n.ExpiresAt) || s.idle > 0 && s.now().Sub(n.LastActive) >= s.idle
 }
 
 // instant is the time as stores keep it.

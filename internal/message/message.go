@@ -147,6 +147,8 @@ var (
 	ErrNoMessage = fault.NotFound("MESSAGE_NOT_FOUND", "Message not found")
 	// ErrGone answers a change to a message that is deleted for all.
 	ErrGone = fault.NotFound("MESSAGE_DELETED", "Message is deleted")
+	// ErrBlocked answers what concerns two people of whom one blocks the other.
+	ErrBlocked = fault.Forbidden("CANNOT_INTERACT", "You cannot interact with this user")
 	// ErrNoConversation answers a change to a conversation that a person does not have.
 	ErrNoConversation = fault.NotFound("CONVERSATION_NOT_FOUND", "No conversation found")
 )
@@ -159,7 +161,8 @@ type Store interface {
 	// Append stores a message, both conversation rows and the recipient's unread count in one
 	// commit. Where the attempt is already stored (the same sender and client id; without a
 	// client id the draft's RepeatWindow), it changes nothing and returns that message with again
-	// set. An id that another attempt has taken is an error, not a repeat.
+	// set. An id that another attempt has taken is an error, not a repeat. Where one of the two
+	// blocks the other by the time of the commit it is a fault of kind forbidden.
 	Append(ctx context.Context, d Draft) (m Message, again bool, err error)
 	// Message returns one message, tombstones included, or ErrNoMessage.
 	Message(ctx context.Context, m id.Message) (Message, error)
@@ -173,7 +176,8 @@ type Store interface {
 	Rows(ctx context.Context, u id.User, before id.Message, limit int) (Page[Row], error)
 	// Unread returns the unread messages of a person, per peer, zero counts left out.
 	Unread(ctx context.Context, u id.User) (map[id.User]int, error)
-	// Edit replaces the content of a message. It is ErrGone where the message is deleted.
+	// Edit replaces the content of a message. It is ErrGone where the message is deleted, and
+	// ErrBlocked where one of the two blocks the other by the time of the commit.
 	Edit(ctx context.Context, m id.Message, content string, at time.Time) (Message, error)
 	// DeleteForAll removes content, attachment and fingerprint of a message, and its count among
 	// the unread. The id and the attempt stay taken. A second call changes nothing, reports

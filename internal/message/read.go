@@ -15,9 +15,8 @@ import (
 const maxSync = 1_000
 
 var (
-	errNobody  = fault.NotFound("USER_NOT_FOUND", "User not found")
-	errBlocked = fault.Forbidden("CANNOT_INTERACT", "You cannot interact with this user")
-	errOffset  = fault.Invalid("INVALID_OFFSET", "since is no offset")
+	errNobody = fault.NotFound("USER_NOT_FOUND", "User not found")
+	errOffset = fault.Invalid("INVALID_OFFSET", "since is no offset")
 )
 
 // Thread returns the messages with one person, oldest first.
@@ -43,14 +42,14 @@ func (s *Service) Thread(ctx context.Context, who auth.Identity, with id.User, q
 	return out, nil
 }
 
-// mayMeet returns errBlocked where one of two people blocks the other.
+// mayMeet returns ErrBlocked where one of two people blocks the other.
 func (s *Service) mayMeet(ctx context.Context, u, with id.User) error {
 	blocked, err := s.people.BlockedWith(ctx, u)
 	if err != nil {
 		return fmt.Errorf("look up blocks: %w", err)
 	}
 	if blocked[with] {
-		return errBlocked
+		return ErrBlocked
 	}
 	return nil
 }

@@ -26,8 +26,9 @@ const maxEvent = 64 << 10
 type Verifier interface {
 	// Verify returns the identity behind an access token, or a fault.
 	Verify(ctx context.Context, token string) (auth.Identity, error)
-	// Check returns a fault where the session of an identity no longer counts.
-	Check(ctx context.Context, who auth.Identity) error
+	// Attend returns a fault where the session of an identity no longer counts, and notes that
+	// somebody is there where it does.
+	Attend(ctx context.Context, who auth.Identity) error
 }
 
 // Presence is told who comes and goes.

@@ -52,7 +52,7 @@ func (s *stage) Verify(context.Context, string) (auth.Identity, error) {
 	return ann, s.verdict
 }
 
-func (s *stage) Check(context.Context, auth.Identity) error {
+func (s *stage) Attend(context.Context, auth.Identity) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.check

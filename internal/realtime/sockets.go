@@ -81,7 +81,7 @@ func (h *handler) Connected(_ context.Context, s *socketio.Socket) {
 	g.limitConnections(who)
 	g.Publish(g.presence.Connected(who)...)
 	// A session that ended between the verdict and the rooms was not found by EndSession.
-	if err := g.verifier.Check(context.Background(), who); refused(err) {
+	if err := g.verifier.Attend(context.Background(), who); refused(err) {
 		g.end(s, "Logged out", true)
 	}
 }
@@ -161,7 +161,7 @@ func (g *Gateway) recheck(ctx context.Context) {
 		if now.Sub(a.checked) < recheckAfter {
 			continue
 		}
-		switch err := g.verifier.Check(ctx, a.who); {
+		switch err := g.verifier.Attend(ctx, a.who); {
 		case err == nil:
 			a.checked = now
 		case refused(err):

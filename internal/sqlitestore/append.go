@@ -9,6 +9,7 @@ import (
 
 	"pryde/internal/message"
 	"pryde/internal/order"
+	"pryde/internal/people"
 )
 
 // A sealedDraft is a draft that is ready to be written.
@@ -30,6 +31,9 @@ func (s *Store) Append(ctx context.Context, d message.Draft) (message.Message, b
 		Content: d.Content, Attachment: d.Attachment, Fingerprint: d.Fingerprint,
 	}
 	err = s.writer.do(ctx, "append message", func(t *tx) (err error) {
+		if refused, err := apart(t.conn, d.Sender, d.Recipient); err != nil || refused {
+			return either(err, people.ErrBlocked)
+		}
 		if first, err = recentRepeat(t.conn, w); err != nil || first != nil {
 			return err
 		}

@@ -91,7 +91,7 @@ func plant(t *testing.T, s *Store) (canaries map[string]string, clear string) {
 		t.Fatal(err)
 	}
 	if _, _, err := s.AddBlock(t.Context(), people.Block{
-		ID: wire.BlockID{1}, Blocker: user(1), Blocked: user(2), Reason: canary("reason of a block"), CreatedAt: start,
+		ID: wire.BlockID{1}, Blocker: user(1), Blocked: user(3), Reason: canary("reason of a block"), CreatedAt: start,
 	}); err != nil {
 		t.Fatal(err)
 	}

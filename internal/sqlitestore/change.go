@@ -25,6 +25,9 @@ func (s *Store) Edit(ctx context.Context, m id.Message, content string, at time.
 		if r.deleted() {
 			return false, message.ErrGone
 		}
+		if refused, err := apart(t.conn, r.message.Sender, r.message.Recipient); err != nil || refused {
+			return false, either(err, message.ErrBlocked)
+		}
 		r.message.Changed = t.next()
 		r.message.EditedAt = time.UnixMilli(at.UnixMilli()).UTC()
 		r.content, _ = sealed.([]byte)

@@ -122,6 +122,13 @@ func (s *Store) openBlock(ctx context.Context, r blockRecord) (people.Block, err
 	return r.block, err
 }
 
+// apart reports whether one of two people blocks the other.
+func apart(c *conn, a, b id.User) (bool, error) {
+	n, err := c.number("SELECT count(*) FROM blocks WHERE (blocker = ? AND blocked = ?) OR (blocker = ? AND blocked = ?)",
+		a[:], b[:], b[:], a[:])
+	return n > 0, err
+}
+
 // Blocks implements people.Ties.
 func (s *Store) Blocks(ctx context.Context, blocker id.User) ([]people.Block, error) {
 	var found []blockRecord

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"pryde/internal/fault"
 	"pryde/internal/id"
 	"pryde/internal/message"
 	"pryde/internal/people"
@@ -18,6 +19,7 @@ func Ties(t *testing.T, open func(*testing.T) Stores) {
 		"BlockComesBackAsItWasStored":  testBlock,
 		"BlockIsSeenFromBothSides":     testBonds,
 		"BlocksChangeTheConversation":  testBlockChanges,
+		"BlocksStopWhatIsUnderWay":     testBlockStops,
 		"EndOfABlockAsksForAReload":    testUnblockReloads,
 		"AudienceIsEveryoneAtFirst":    testAudience,
 		"FollowingHasADirection":       testFollows,
@@ -41,6 +43,25 @@ func block(t *testing.T, s people.Ties, b people.Block) {
 	if _, again, err := s.AddBlock(t.Context(), b); err != nil || again {
 		t.Fatalf("AddBlock: again %v, error %v; want a new block", again, err)
 	}
+}
+
+// Whoever asked may write was told so before the block; the store has the last word.
+func testBlockStops(t *testing.T, s Stores) {
+	d := &desk{t: t, store: s.Messages}
+	m := d.send(alice, bob, "before")
+	block(t, s.Ties, aBlock(1, alice, bob, ""))
+
+	for _, from := range []id.User{alice, bob} {
+		_, _, err := s.Messages.Append(t.Context(), d.draft(from, message.Between(alice, bob).Other(from), "after"))
+		if fault.Of(err).Kind != fault.KindForbidden {
+			t.Errorf("Append of %s: %v, want it forbidden", from, err)
+		}
+	}
+	if _, err := s.Messages.Edit(t.Context(), m.ID, "changed", start); !errors.Is(err, message.ErrBlocked) {
+		t.Errorf("Edit: %v, want ErrBlocked", err)
+	}
+	d.send(alice, alice, "a note")
+	d.send(alice, carol, "to somebody else")
 }
 
 func testBlock(t *testing.T, s Stores) {

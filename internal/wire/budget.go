@@ -25,6 +25,9 @@ var byGlobal = Budget{limit.Global, PerAddress}
 // sending is what a message counts against on either door.
 var sending = []Budget{{limit.SendMessage, PerUser}, {limit.SendMessageAddress, PerAddress}}
 
+// receipts is what word of an arrived or read message counts against on either door.
+var receipts = Budget{limit.Receipt, PerUser}
+
 // limited declares further budgets of a route, in the order in which they are asked.
 func limited(budgets ...Budget) func(*RouteSpec) {
 	return func(s *RouteSpec) { s.Budgets = append(s.Budgets, budgets...) }

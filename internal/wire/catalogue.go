@@ -28,8 +28,8 @@ var (
 // Events that a client sends.
 var (
 	SendMessage    = toServer[NewMessage, Sent]("send_message", "Send a direct message.", failsAs(MessageFailed), counts(sending...))
-	SayDelivered   = toServer[MessageRef, Noted]("message:delivered", "Say that a message, and those before it, reached this device.")
-	SayRead        = toServer[ReadUpTo, Noted]("conversation:read", "Say how far you have read in a conversation.")
+	SayDelivered   = toServer[MessageRef, Noted]("message:delivered", "Say that a message, and those before it, reached this device.", counts(receipts))
+	SayRead        = toServer[ReadUpTo, Noted]("conversation:read", "Say how far you have read in a conversation.", counts(receipts))
 	Ping           = toServer[Raw, Pong]("ping", "Ask whether the connection lives.", answersAs(PongEvent))
 	EchoBack       = toServer[Raw, Echo]("echo", "Get back what you sent.")
 	Join           = toServer[JoinRoom, None]("join", "Join the room of your user again; room:joined answers.", failsAs(RoomErrorEvent))

@@ -18,6 +18,7 @@ const components = "#/components/schemas/"
 type operation struct {
 	OperationID string                `json:"operationId"`
 	Summary     string                `json:"summary"`
+	Description string                `json:"description,omitzero"`
 	Tags        []string              `json:"tags"`
 	Security    []map[string][]string `json:"security"`
 	Parameters  []parameter           `json:"parameters,omitempty"`
@@ -73,7 +74,7 @@ func openAPI(c *catalogue) ([]byte, error) {
 				{"bearer", object{{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}}},
 				{"cookie", object{{"type", "apiKey"}, {"in", "cookie"}, {"name", "refreshToken"}}},
 			}},
-			{"responses", object{{"Problem", problem}}},
+			{"responses", object{{"Problem", problem}, {"TooManyRequests", tooMany(problem)}}},
 			{"schemas", d.Definitions()},
 		}},
 	})
@@ -121,17 +122,45 @@ func (c *catalogue) operation(d *wire.Description, r *wire.RouteSpec) (*operatio
 		Tags:        []string{tag(r)},
 		Security:    security(r.Access),
 		Parameters:  parameters(r),
-		Responses: object{
-			{strconv.Itoa(r.Status), answer},
-			{"default", object{{"$ref", "#/components/responses/Problem"}}},
-		},
+		Responses:   object{{strconv.Itoa(r.Status), answer}},
 	}
+	if len(r.Budgets) > 0 {
+		op.Description = "Limited by " + budgets(r.Budgets) + "."
+		op.Responses = append(op.Responses, member{strconv.Itoa(http.StatusTooManyRequests), object{{"$ref", "#/components/responses/TooManyRequests"}}})
+	}
+	op.Responses = append(op.Responses, member{"default", object{{"$ref", "#/components/responses/Problem"}}})
 	if body := d.Body(r); body != nil {
 		if op.RequestBody, err = c.body(body, "routes/"+r.Key()+".body.json"); err != nil {
 			return nil, err
 		}
 	}
 	return op, nil
+}
+
+// tooMany describes the refusal of a request that is one too many.
+func tooMany(problem *content) object {
+	header := func(about string) object {
+		return object{{"description", about}, {"schema", object{{"type", "integer"}}}}
+	}
+	return object{
+		{"description", "Too many requests. The RateLimit headers come with every answer of a limited route."},
+		{"headers", object{
+			{"Retry-After", header("Seconds until the request may be made again.")},
+			{"RateLimit-Limit", header("How many requests a full budget holds.")},
+			{"RateLimit-Remaining", header("How many are left.")},
+			{"RateLimit-Reset", header("Seconds until the budget is full again.")},
+		}},
+		{"content", problem.Content},
+	}
+}
+
+// budgets names the limits of a route as configuration does.
+func budgets(all []wire.Budget) string {
+	names := make([]string, len(all))
+	for i, b := range all {
+		names[i] = b.Operation + " (per " + string(b.Per) + ")"
+	}
+	return strings.Join(names, ", ")
 }
 
 // body describes JSON that is sent, with its example; without a schema there is no content.
