@@ -17,8 +17,11 @@ COPY internal internal
 COPY web/embed.go web/
 COPY --from=page /src/web/dist web/dist
 RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o out/pryde ./cmd/pryde && mkdir out/data
+# What a client of TLS believes in; the binary needs nothing else from a system.
+RUN cp /etc/ssl/certs/ca-certificates.crt out/
 
-FROM gcr.io/distroless/static-debian12
+FROM scratch
+COPY --from=binary /src/out/ca-certificates.crt /etc/ssl/certs/
 COPY --from=binary /src/out/pryde /pryde
 COPY --from=binary --chown=65532:65532 /src/out/data /data
 ENV APP_ENV=production DATA_DIR=/data PORT=9000
