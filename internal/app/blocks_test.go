@@ -38,6 +38,11 @@ func TestABlockKeepsTwoPeopleApartOnBothDoors(t *testing.T) {
 
 	bob.block(ann)
 
+	for _, p := range []*person{ann, bob} {
+		if s, err := p.rest.Sync(w.ctx(), before.Seq.String()); err != nil || !s.Reload || len(s.Conversations) != 0 {
+			t.Errorf("sync tells %s of %+v, %v; want a reload without the conversation", p.name, s, err)
+		}
+	}
 	for _, p := range [][2]*person{{ann, bob}, {bob, ann}} {
 		const refused = "Cannot send message to this user"
 		if rest, socket := p[0].refusals(p[1]); rest != refused || socket != refused {

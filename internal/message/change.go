@@ -17,8 +17,8 @@ var (
 	errNoNewContent = fault.Invalid("EMPTY_MESSAGE", "Message content is required")
 )
 
-// Edit replaces the text of one's own message and tells both participants. What may no longer
-// be sent may no longer be edited either.
+// Edit replaces the text of one's own message and tells both participants, except who deleted
+// it for themselves. What may no longer be sent may no longer be edited either.
 func (s *Service) Edit(ctx context.Context, who auth.Identity, of id.Message, in wire.EditedContent) (wire.Outcome[wire.Message], error) {
 	text, err := content(in.Content)
 	if err != nil {
@@ -46,10 +46,17 @@ func (s *Service) Edit(ctx context.Context, who auth.Identity, of id.Message, in
 	if err != nil {
 		return wire.Outcome[wire.Message]{}, fmt.Errorf("edit message: %w", err)
 	}
+	seers, err := s.store.SeenBy(ctx, of)
+	if err != nil {
+		return wire.Outcome[wire.Message]{}, fmt.Errorf("edit message: %w", err)
+	}
 	edited := project(m, known)
-	told := edited
-	told.MessageID = &m.ID
-	return wire.Outcome[wire.Message]{Reply: edited, After: toBoth(m, wire.MessageEdited, told)}, nil
+	out := wire.Outcome[wire.Message]{Reply: edited}
+	edited.MessageID = &m.ID
+	for _, u := range seers {
+		out.After = append(out.After, wire.MessageEdited.At(m.Changed, wire.UserRoom(u), edited))
+	}
+	return out, nil
 }
 
 // Delete removes a message for everyone, which only its sender may, or for the caller alone.

@@ -107,6 +107,16 @@ func TestWhatIsDeletedForOneselfStaysForTheOther(t *testing.T) {
 	if got, want := w.take(bob.User), []string{"message:deleted"}; !slices.Equal(got, want) {
 		t.Errorf("bob heard %q, want %q", got, want)
 	}
+
+	w.forget()
+	w.mustEdit(t, ann, m.ID, "changed")
+
+	if got := w.take(bob.User); got != nil {
+		t.Errorf("bob heard %q of what he deleted", got)
+	}
+	if got, want := w.take(ann.User), []string{"message:edited"}; !slices.Equal(got, want) {
+		t.Errorf("ann heard %q, want %q", got, want)
+	}
 }
 
 func TestReadingTellsBothAndCountsDown(t *testing.T) {

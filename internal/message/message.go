@@ -34,6 +34,14 @@ func (c Conversation) Other(u id.User) id.User {
 	return c.Low
 }
 
+// People returns the participants, one for notes to oneself.
+func (c Conversation) People() []id.User {
+	if c.Low == c.High {
+		return []id.User{c.Low}
+	}
+	return []id.User{c.Low, c.High}
+}
+
 // A Fingerprint recognises the content of an attempt without keeping it: the first 16 bytes
 // of a keyed hash over recipient, content and attachment. It is zero once a message is
 // deleted for all.
@@ -127,7 +135,7 @@ type Page[T any] struct {
 // of seq.
 type Changes struct {
 	Seq     order.Seq // of the newest commit that they take account of
-	Reload  bool      // more rows than asked for, or a block that hid some is over; only Rows and Seq are filled
+	Reload  bool      // more rows than asked for, or a block began or ended; only Rows and Seq are filled
 	New     []Message // stored since, in their newest state; those deleted since are in Deleted only
 	Changed []Message // stored before, changed since
 	Deleted []Gone    // deleted since, by the person for themselves or for all; what is both is theirs
@@ -166,6 +174,9 @@ type Store interface {
 	Append(ctx context.Context, d Draft) (m Message, again bool, err error)
 	// Message returns one message, tombstones included, or ErrNoMessage.
 	Message(ctx context.Context, m id.Message) (Message, error)
+	// SeenBy returns the participants of a message who did not delete it for themselves, or
+	// ErrNoMessage.
+	SeenBy(ctx context.Context, m id.Message) ([]id.User, error)
 	// PageBefore returns the newest messages of a conversation that viewer can see and that are
 	// older than before (zero: all), oldest first. A before that is not of the conversation is
 	// ErrNoMessage. What the viewer deleted for themselves is left out; what was deleted for

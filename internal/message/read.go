@@ -207,6 +207,9 @@ func (s *Service) synced(ctx context.Context, who auth.Identity, c Changes, relo
 	out.Messages = projectAll(c.New, known)
 	out.Changed = projectAll(c.Changed, known)
 	for _, g := range c.Deleted {
+		if blocked[g.Peer] {
+			continue
+		}
 		out.Deleted = append(out.Deleted, wire.DeletedMessage{MessageID: g.ID, DeleteForAll: g.ForAll, ConversationWith: g.Peer})
 	}
 	return out, nil

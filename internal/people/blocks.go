@@ -51,7 +51,7 @@ type Ties interface {
 	// Bonds returns what stands between a person and others. The audience is Everyone where
 	// none was set.
 	Bonds(ctx context.Context, u id.User) (Bonds, error)
-	// AddBlock stores a block. Where the person is blocked already it changes nothing and
+	// AddBlock stores a block, which asks both for a reload. Where the person is blocked already it changes nothing and
 	// returns that block with again set. With MaxBlocks of the same blocker it is
 	// ErrTooManyBlocks.
 	AddBlock(ctx context.Context, b Block) (_ Block, again bool, err error)

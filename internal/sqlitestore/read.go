@@ -21,6 +21,32 @@ func (s *Store) Message(ctx context.Context, m id.Message) (message.Message, err
 	return s.open(ctx, r)
 }
 
+// SeenBy implements message.Store.
+func (s *Store) SeenBy(ctx context.Context, m id.Message) ([]id.User, error) {
+	var seers []id.User
+	err := s.readers.snapshot(ctx, func(c *conn) error {
+		r, found, err := recordByID(c, m)
+		if err != nil || !found {
+			return either(err, message.ErrNoMessage)
+		}
+		conversation := r.message.Conversation()
+		for _, u := range conversation.People() {
+			hidden, err := isHidden(c, u, conversationKey(conversation), r.message.Seq)
+			if err != nil {
+				return err
+			}
+			if !hidden {
+				seers = append(seers, u)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look who sees a message: %w", err)
+	}
+	return seers, nil
+}
+
 // record finds a message outside the writer; it is ErrNoMessage where there is none.
 func (s *Store) record(ctx context.Context, m id.Message) (record, error) {
 	var r record

@@ -62,7 +62,7 @@ type view struct {
 	stored  []record
 	changed []record
 	gone    []message.Gone
-	again   bool // a block that hid some of it is over
+	again   bool // a block began or ended between
 }
 
 // rowLimit is how many conversations are told; one more is looked for.
@@ -88,7 +88,7 @@ func (v *view) read(c *conn) error {
 	if err := c.query(func(row []driver.Value) bool {
 		v.rows = append(v.rows, readRow(row))
 		return true
-	}, changedRows, v.user[:], v.after, int64(v.rowLimit()+1)); err != nil {
+	}, changedRows, v.user[:], v.after, int64(v.rowLimit()+1)); err != nil || len(v.rows) > v.rowLimit() {
 		return err
 	}
 	spans, err := v.spans(c)
@@ -116,7 +116,7 @@ func (v *view) spans(c *conn) ([]span, error) {
 		spans = append(spans, span{blob(row[0]), marks(v.user, order.Seq(integer(row[1])), order.Seq(integer(row[2])))})
 		v.again = v.again || v.after > 0 && integer(row[3]) > v.after
 		return true
-	}, `SELECT t.conversation, t.read_seq, p.read_seq, t.shown_again FROM threads t
+	}, `SELECT t.conversation, t.read_seq, p.read_seq, t.reload_at FROM threads t
 		LEFT JOIN threads p ON p.user = t.peer AND p.conversation = t.conversation
 		WHERE t.user = ? AND t.changed > ?`, v.user[:], v.after)
 	return spans, err

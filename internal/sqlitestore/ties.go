@@ -65,9 +65,7 @@ func (s *Store) AddBlock(ctx context.Context, b people.Block) (people.Block, boo
 			b.Blocker[:], b.Blocked[:], b.ID[:], reason, b.CreatedAt.UnixMilli()); err != nil {
 			return err
 		}
-		_, err = t.exec("UPDATE threads SET changed = ? WHERE conversation = ? AND user IN (?, ?)",
-			int64(t.next()), conversationKey(message.Between(b.Blocker, b.Blocked)), b.Blocker[:], b.Blocked[:])
-		return err
+		return reload(t, b.Blocker, b.Blocked)
 	})
 	switch {
 	case err != nil:
@@ -86,11 +84,17 @@ func (s *Store) RemoveBlock(ctx context.Context, blocker, blocked id.User) error
 		if err != nil || n == 0 {
 			return either(err, people.ErrNoBlock)
 		}
-		seq := int64(t.next())
-		_, err = t.exec("UPDATE threads SET changed = ?, shown_again = ? WHERE conversation = ? AND user IN (?, ?)",
-			seq, seq, conversationKey(message.Between(blocker, blocked)), blocker[:], blocked[:])
-		return err
+		return reload(t, blocker, blocked)
 	})
+}
+
+// reload makes the next Since of two people a reload: their conversation went out of sight, or
+// came back with what was missed.
+func reload(t *tx, a, b id.User) error {
+	seq := int64(t.next())
+	_, err := t.exec("UPDATE threads SET changed = ?, reload_at = ? WHERE conversation = ? AND user IN (?, ?)",
+		seq, seq, conversationKey(message.Between(a, b)), a[:], b[:])
+	return err
 }
 
 // A blockRecord is a block as it was read: its reason still sealed.

@@ -267,6 +267,8 @@ func testDeleteForSelf(t *testing.T, d *desk) {
 		t.Errorf("Changed is %d, want the number of the deletion, more than %d", got.Changed, kept.Seq)
 	}
 	same(t, "hidden message", got, want)
+	same(t, "who sees it", d.seenBy(m.ID), []id.User{alice})
+	same(t, "who sees the other", d.seenBy(kept.ID), []id.User{alice, bob})
 	same(t, "message itself", d.find(m.ID), m)
 	same(t, "unread", d.unread(bob), map[id.User]int{alice: 1})
 	if _, changed, err := d.store.DeleteForSelf(t.Context(), m.ID, bob, d.now()); err != nil || changed {

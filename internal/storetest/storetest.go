@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -96,6 +97,17 @@ func (d *desk) append(draft message.Draft) message.Message {
 }
 
 // find reads a message that must be there.
+// seenBy returns who sees a message, sorted.
+func (d *desk) seenBy(m id.Message) []id.User {
+	d.t.Helper()
+	got, err := d.store.SeenBy(d.t.Context(), m)
+	if err != nil {
+		d.t.Fatalf("SeenBy(%v): %v", m, err)
+	}
+	slices.SortFunc(got, id.User.Compare)
+	return got
+}
+
 func (d *desk) find(m id.Message) message.Message {
 	d.t.Helper()
 	got, err := d.store.Message(d.t.Context(), m)

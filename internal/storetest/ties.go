@@ -116,8 +116,8 @@ func testBlockChanges(t *testing.T, s Stores) {
 
 	for _, u := range []id.User{alice, bob} {
 		c := d.since(u, elsewhere.Seq)
-		if c.Reload || len(c.Rows) != 1 || c.Rows[0].Changed != elsewhere.Seq+1 || c.Seq != elsewhere.Seq+1 {
-			t.Errorf("changes by a block: %+v, want the one conversation at %d", c, elsewhere.Seq+1)
+		if !c.Reload || len(c.Rows) != 1 || c.Rows[0].Changed != elsewhere.Seq+1 || c.Seq != elsewhere.Seq+1 {
+			t.Errorf("changes by a block: %+v, want a reload, the one conversation at %d", c, elsewhere.Seq+1)
 		}
 	}
 	same(t, "changes of somebody else", d.since(carol, elsewhere.Seq), message.Changes{Seq: elsewhere.Seq + 1})

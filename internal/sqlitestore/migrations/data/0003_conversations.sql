@@ -7,8 +7,8 @@ ALTER TABLE threads ADD COLUMN muted_until INTEGER; -- NULL: until they say othe
 ALTER TABLE threads ADD COLUMN marked_unread INTEGER; -- since when; NULL where it is not
 ALTER TABLE threads ADD COLUMN read_at INTEGER; -- when read_seq moved last
 ALTER TABLE threads ADD COLUMN arranged_at INTEGER; -- when the settings changed last
--- Seq of the commit that ended a block between the two; 0 where there was none.
-ALTER TABLE threads ADD COLUMN shown_again INTEGER NOT NULL DEFAULT 0;
+-- Seq of the last commit that began or ended a block between the two; 0 where there was none.
+ALTER TABLE threads ADD COLUMN reload_at INTEGER NOT NULL DEFAULT 0;
 
 -- What a person deleted for themselves with the whole conversation: all up to a message.
 CREATE TABLE cleared (
