@@ -120,6 +120,31 @@ func (s *store) RevokeSessions(_ context.Context, u id.User, except string, at t
 	return revoked, nil
 }
 
+func (s *store) TrimSessions(_ context.Context, u id.User, keep int, before, at time.Time) (ended []string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return nil, errDown
+	}
+	var live []auth.Session
+	for i, n := range s.sessions {
+		switch {
+		case n.User != u:
+		case !n.RevokedAt.IsZero() && n.RevokedAt.Before(before) || n.ExpiresAt.Before(before):
+			delete(s.sessions, i)
+		case n.RevokedAt.IsZero():
+			live = append(live, n)
+		}
+	}
+	slices.SortFunc(live, func(a, b auth.Session) int { return b.LastActive.Compare(a.LastActive) })
+	for _, n := range live[min(keep, len(live)):] {
+		n.RevokedAt = at
+		s.sessions[n.ID] = n
+		ended = append(ended, n.ID)
+	}
+	return ended, nil
+}
+
 func (s *store) TouchSession(_ context.Context, i string, at time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

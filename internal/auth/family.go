@@ -10,15 +10,19 @@ import (
 )
 
 const (
-	// maxListed bounds how many sessions of one person are looked at.
-	maxListed = 100
+	// MaxSessions is how many sessions one person has at most: one more ends that which was not
+	// active for the longest time.
+	MaxSessions = 100
+	// remembered is how long an ended session is kept, so that its tokens are known for what they
+	// are.
+	remembered = 30 * 24 * time.Hour
 	// touchAfter is how much later activity has to be for it to be stored.
 	touchAfter = time.Minute
 )
 
-// Of returns the sessions of a person that live, the last active first, at most 100.
+// Of returns the sessions of a person that live, the last active first, at most MaxSessions.
 func (s *Sessions) Of(ctx context.Context, u id.User) ([]Session, error) {
-	all, err := s.store.SessionsOf(ctx, u, maxListed)
+	all, err := s.store.SessionsOf(ctx, u, MaxSessions)
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("list sessions: %w", err))
 	}
@@ -48,6 +52,17 @@ func (s *Sessions) RevokeOthers(ctx context.Context, u id.User, keep string) ([]
 		return nil, unavailable(fmt.Errorf("revoke sessions: %w", err))
 	}
 	return revoked, nil
+}
+
+// Trim keeps the sessions of a person within bounds, and returns the ids of those that it ended
+// for it. Sockets of the sessions are the caller's to close.
+func (s *Sessions) Trim(ctx context.Context, u id.User) ([]string, error) {
+	now := s.instant()
+	ended, err := s.store.TrimSessions(ctx, u, MaxSessions, now.Add(-remembered), now)
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("trim sessions: %w", err))
+	}
+	return ended, nil
 }
 
 // Touch says that somebody is at a session. Activity less than a minute after the last is not

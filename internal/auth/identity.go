@@ -56,6 +56,9 @@ type SessionStore interface {
 	// RevokeSessions ends all sessions of a person but the one named except, and returns the ids
 	// of those that had not ended before. An empty except names none.
 	RevokeSessions(ctx context.Context, u id.User, except string, at time.Time) ([]string, error)
+	// TrimSessions deletes the sessions of a person that ended or expired before a time, revokes
+	// all that live but the keep last active, and returns the ids of those that it revoked.
+	TrimSessions(ctx context.Context, u id.User, keep int, before, at time.Time) ([]string, error)
 	// TouchSession says when a session was last active, unless it is revoked or was active later.
 	TouchSession(ctx context.Context, id string, at time.Time) error
 }

@@ -37,7 +37,7 @@ func (s *Service) Unmute(ctx context.Context, who auth.Identity, with id.User) (
 // MarkUnread marks the caller's conversation with somebody as unread. Reading on takes the
 // mark away.
 func (s *Service) MarkUnread(ctx context.Context, who auth.Identity, with id.User) (wire.Outcome[wire.ConversationChanged], error) {
-	at := s.moment()
+	at := s.instant()
 	return s.changed(ctx, who, with, false, "Conversation marked as unread", func(set *Settings) {
 		if set.MarkedUnread.IsZero() {
 			set.MarkedUnread = at
@@ -53,14 +53,14 @@ func (s *Service) Mute(ctx context.Context, who auth.Identity, with id.User, in 
 		if !(*d > 0 && *d <= MaxMute) {
 			return wire.Outcome[wire.ConversationMuted]{}, errDuration
 		}
-		until = s.now().Add(time.Duration(*d * float64(time.Hour))).UTC().Truncate(time.Millisecond)
+		until = s.instant().Add(time.Duration(*d * float64(time.Hour)).Truncate(time.Millisecond))
 	}
 	state, _, _, err := s.arrange(ctx, who, with, true, func(set *Settings) { set.Muted, set.MutedUntil = true, until })
 	if err != nil {
 		return wire.Outcome[wire.ConversationMuted]{}, err
 	}
 	return wire.Outcome[wire.ConversationMuted]{Reply: wire.ConversationMuted{
-		Message: "Conversation muted", Conversation: projectState(state, s.key, s.now()), MutedUntil: moment(until),
+		Message: "Conversation muted", Conversation: projectState(state, s.key, s.now()), MutedUntil: whenSet(until),
 	}}, nil
 }
 
@@ -84,7 +84,7 @@ func (s *Service) UnmarkUnread(ctx context.Context, who auth.Identity, with id.U
 // DeleteConversation deletes every message with somebody for the caller alone. A later message
 // brings the conversation back, with what is new.
 func (s *Service) DeleteConversation(ctx context.Context, who auth.Identity, with id.User) (wire.Outcome[wire.ConversationDeleted], error) {
-	err := s.inLane(context.WithoutCancel(ctx), Between(who.User, with), func(ctx context.Context) error {
+	err := s.inLane(ctx, Between(who.User, with), func(ctx context.Context) error {
 		_, err := s.store.Clear(ctx, who.User, with)
 		return err
 	})
@@ -116,8 +116,8 @@ func (s *Service) arrange(ctx context.Context, who auth.Identity, with id.User, 
 		return State{}, false, false, fmt.Errorf("arrange conversation: %w", err)
 	}
 	_, exists := known[with]
-	at := s.moment()
-	err = s.inLane(context.WithoutCancel(ctx), Between(who.User, with), func(ctx context.Context) (err error) {
+	at := s.instant()
+	err = s.inLane(ctx, Between(who.User, with), func(ctx context.Context) (err error) {
 		state, changed, err = s.store.Arrange(ctx, who.User, with, create && exists, at, set)
 		return err
 	})
@@ -132,5 +132,5 @@ func (s *Service) arrange(ctx context.Context, who auth.Identity, with id.User, 
 	return state, true, changed, nil
 }
 
-// moment is now, as it is stored.
-func (s *Service) moment() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
+// instant is now, as it is stored.
+func (s *Service) instant() time.Time { return s.now().UTC().Truncate(time.Millisecond) }

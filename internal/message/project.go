@@ -60,7 +60,7 @@ func projectRow(r Row, known map[id.User]wire.Person, now time.Time) wire.Conver
 		ManuallyUnread: !r.Settings.MarkedUnread.IsZero(), Archived: r.Settings.Archived, Muted: r.Settings.MutedAt(now),
 	}
 	if c.Muted {
-		c.MutedUntil = moment(r.Settings.MutedUntil)
+		c.MutedUntil = whenSet(r.Settings.MutedUntil)
 	}
 	if p, ok := known[r.Peer]; ok {
 		c.OtherUser = &p
@@ -97,7 +97,7 @@ func projectState(st State, key [32]byte, now time.Time) wire.ConversationState 
 		w.ArchivedBy = []id.User{st.User}
 	}
 	if st.Settings.MutedAt(now) {
-		w.MutedBy = []wire.MutedBy{{User: st.User, MutedUntil: moment(st.Settings.MutedUntil)}}
+		w.MutedBy = []wire.MutedBy{{User: st.User, MutedUntil: whenSet(st.Settings.MutedUntil)}}
 	}
 	if at := st.Settings.MarkedUnread; !at.IsZero() {
 		w.UnreadFor = []wire.UnreadFor{{User: st.User, MarkedUnreadAt: at}}
@@ -108,8 +108,8 @@ func projectState(st State, key [32]byte, now time.Time) wire.ConversationState 
 	return w
 }
 
-// moment is a time, or nil where there is none.
-func moment(t time.Time) *time.Time {
+// whenSet is a time, or nil where there is none.
+func whenSet(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}

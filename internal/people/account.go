@@ -77,15 +77,14 @@ type Store interface {
 	// its revision. It changes nothing and reports false where the revision of a is not the
 	// present one, or the account is deleted.
 	SetProfile(ctx context.Context, a Account) (bool, error)
-	// SetActive says whether an account is in use or deactivated by its owner. It is
-	// ErrNoAccount where there is none.
-	SetActive(ctx context.Context, u id.User, active bool) error
-	// Deactivate does what SetActive does to say that an account is not in use, and ends all
-	// sessions of the person at once. It returns those that had not ended before.
+	// Reactivate puts an account into use again. It is ErrNoAccount where there is none.
+	Reactivate(ctx context.Context, u id.User) error
+	// Deactivate takes an account out of use and ends all sessions of the person at once. It
+	// returns those that had not ended before. It is ErrNoAccount where there is none.
 	Deactivate(ctx context.Context, u id.User, at time.Time) (ended []string, err error)
 	// DeleteAccount marks an account as deleted and ends all sessions of the person at once. It
 	// returns those that had not ended before. What the person told of themselves goes: details,
-	// display name, photo, password and second factor. The e-mail address is free again; the
+	// display name, photo, password, second factor and sessions. The e-mail address is free again; the
 	// username stays taken, so that nobody can pass for somebody who wrote under it. It is
 	// ErrNoAccount where there is none or it is deleted.
 	DeleteAccount(ctx context.Context, u id.User, at time.Time) (ended []string, err error)

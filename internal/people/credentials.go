@@ -1,6 +1,7 @@
 package people
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,39 +19,33 @@ var ErrWrongPassword = fault.Unauthenticated("INVALID_PASSWORD", "Current passwo
 // errSessionLocked refuses what needs the password in a session that guessed too often.
 var errSessionLocked = fault.Locked("ACCOUNT_LOCKED", "Too many failed attempts. Please try again later.", lockout)
 
-// maxChangeAttempts bounds how often a change of the password starts again because another
-// came between.
-const maxChangeAttempts = 3
+var errPasswordConflict = fault.Conflict("PASSWORD_CHANGED", "The password was changed at the same time")
 
 // ChangePassword replaces the password of the caller. The session that asks stays, the others
-// end. The error is ErrWrongPassword, a *Rejected, a fault of KindLocked, or that of a session
-// that has ended meanwhile.
+// end. The error is ErrWrongPassword, a *Rejected, a fault of KindLocked, that of a session that
+// has ended meanwhile, or one of KindConflict where another change came between.
 func (s *Service) ChangePassword(ctx context.Context, who auth.Identity, in wire.PasswordChange) (wire.Done, error) {
 	if err := readPasswordChange(in); err != nil {
 		return wire.Done{}, err
 	}
-	for range maxChangeAttempts {
-		a, err := s.confirm(ctx, who, in.CurrentPassword)
-		if err != nil {
-			return wire.Done{}, err
-		}
-		hash, err := s.passwords.hash(ctx, in.NewPassword)
-		if err != nil {
-			return wire.Done{}, fmt.Errorf("change password: %w", err)
-		}
-		changed, over, err := s.store.ReplacePassword(ctx, who.User, a.PasswordEra, hash, who.Session, s.instant())
-		if err != nil {
-			return wire.Done{}, away("change password", err)
-		}
-		if changed {
-			s.closeSockets(over, reasonPassword, false)
-			return done("Password changed successfully"), nil
-		}
-		if err := s.sessions.Check(ctx, who); err != nil {
-			return wire.Done{}, err
-		}
+	a, err := s.confirm(ctx, who, in.CurrentPassword)
+	if err != nil {
+		return wire.Done{}, err
 	}
-	return wire.Done{}, ErrWrongPassword
+	hash, err := s.passwords.hash(ctx, in.NewPassword)
+	if err != nil {
+		return wire.Done{}, fmt.Errorf("change password: %w", err)
+	}
+	changed, over, err := s.store.ReplacePassword(ctx, who.User, a.PasswordEra, hash, who.Session, s.instant())
+	if err != nil {
+		return wire.Done{}, away("change password", err)
+	}
+	if !changed {
+		// The session that asks has ended, or another change came between.
+		return wire.Done{}, cmp.Or(s.sessions.Check(ctx, who), error(errPasswordConflict))
+	}
+	s.closeSockets(over, reasonPassword, false)
+	return done("Password changed successfully"), nil
 }
 
 func readPasswordChange(in wire.PasswordChange) error {

@@ -143,6 +143,26 @@ func (s *store) RevokeSessions(_ context.Context, u id.User, except string, at t
 	return s.revokeAll(u, except, at), nil
 }
 
+func (s *store) TrimSessions(_ context.Context, u id.User, keep int, _, at time.Time) (ended []string, err error) {
+	defer s.mu.Unlock()
+	if err := s.lock(); err != nil {
+		return nil, err
+	}
+	var live []auth.Session
+	for _, n := range s.sessions {
+		if n.User == u && n.RevokedAt.IsZero() {
+			live = append(live, n)
+		}
+	}
+	slices.SortFunc(live, func(a, b auth.Session) int { return b.LastActive.Compare(a.LastActive) })
+	for _, n := range live[min(keep, len(live)):] {
+		n.RevokedAt = at
+		s.sessions[n.ID] = n
+		ended = append(ended, n.ID)
+	}
+	return ended, nil
+}
+
 func (s *store) TouchSession(_ context.Context, i string, at time.Time) error {
 	defer s.mu.Unlock()
 	if err := s.lock(); err != nil {

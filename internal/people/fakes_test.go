@@ -85,8 +85,8 @@ func (s *store) AccountByLogin(_ context.Context, login string) (people.Account,
 	return people.Account{}, people.ErrNoAccount
 }
 
-func (s *store) SetActive(_ context.Context, u id.User, active bool) error {
-	return s.change(u, func(a *people.Account) { a.Active = active })
+func (s *store) Reactivate(_ context.Context, u id.User) error {
+	return s.change(u, func(a *people.Account) { a.Active = true })
 }
 
 func (s *store) change(u id.User, fn func(*people.Account)) error {

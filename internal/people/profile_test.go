@@ -141,11 +141,11 @@ func TestProfilesShowNoMoreThanTheyMay(t *testing.T) {
 
 	away := little
 	away.IsActive = false
-	if err := h.store.SetActive(t.Context(), alice.User, false); err != nil {
+	if _, err := h.store.Deactivate(t.Context(), alice.User, h.now()); err != nil {
 		t.Fatal(err)
 	}
 	look("alice", away)
-	if err := h.store.SetActive(t.Context(), alice.User, true); err != nil {
+	if err := h.store.Reactivate(t.Context(), alice.User); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.Block(t.Context(), alice, wire.Blocking{BlockedUserID: bob.User}); err != nil {

@@ -193,6 +193,11 @@ func (s *Service) enter(ctx context.Context, a Account, from auth.Device) (auth.
 		_, revoking := s.sessions.Revoke(ctx, n.ID)
 		return auth.Entered[wire.LoggedIn]{}, errors.Join(err, revoking)
 	}
+	over, err := s.sessions.Trim(ctx, a.ID)
+	if err != nil {
+		return auth.Entered[wire.LoggedIn]{}, fmt.Errorf("log in: %w", err)
+	}
+	s.closeSockets(over, reasonElsewhere, false)
 	u := own(a)
 	return entered(tokens, wire.LoggedIn{Success: true, Message: "Login successful", AccessToken: tokens.Access, User: &u}), nil
 }
@@ -254,7 +259,7 @@ func network(address string) string {
 func (s *Service) reactivate(ctx context.Context, u id.User) error {
 	// Also when it fails: the change may be stored all the same.
 	defer s.Forget(u)
-	if err := s.store.SetActive(ctx, u, true); err != nil {
+	if err := s.store.Reactivate(ctx, u); err != nil {
 		return away("reactivate account", err)
 	}
 	return nil

@@ -267,7 +267,7 @@ func TestGuessesAtTheSameTimeAreCounted(t *testing.T) {
 func TestLogInReactivates(t *testing.T) {
 	h := open(t)
 	u := h.join(t, "alice").Body.User.ID
-	if err := h.store.SetActive(t.Context(), u, false); err != nil {
+	if _, err := h.store.Deactivate(t.Context(), u, h.now()); err != nil {
 		t.Fatal(err)
 	}
 	bob := id.User{9}

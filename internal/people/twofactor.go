@@ -138,6 +138,7 @@ func (s *Service) VerifyTwoFactor(ctx context.Context, who auth.Identity, in wir
 	f.LastStep = step
 	enforced, err := s.factors.EnforceSecondFactor(ctx, who.User, f)
 	if err != nil {
+		s.guesses.undo(l)
 		return wire.TwoFactorOn{}, away("enforce second factor", err)
 	}
 	if !enforced {
@@ -214,7 +215,7 @@ func (s *Service) spend(ctx context.Context, u id.User, code, address string) er
 	case !f.InForce:
 		return auth.ErrChallengeInvalid // removed meanwhile: the password alone is enough now
 	}
-	l := login{account: u.String(), address: address}
+	l := login{account: u.String(), address: network(address)}
 	if locked := s.guesses.begin(l); locked > 0 {
 		return errCodesLocked.After(locked)
 	}
@@ -259,7 +260,11 @@ func (g *guesses) begin(l login) (locked time.Duration) {
 	if locked := g.here.begin(l); locked > 0 {
 		return locked
 	}
-	return g.everywhere.begin(login{account: l.account})
+	locked = g.everywhere.begin(login{account: l.account})
+	if locked > 0 {
+		g.here.undo(l) // no code was looked at
+	}
+	return locked
 }
 
 func (g *guesses) undo(l login) {

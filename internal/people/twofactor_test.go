@@ -2,6 +2,7 @@ package people_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"image/png"
 	"slices"
 	"strings"
@@ -267,8 +268,14 @@ func TestGuessesOfCodesAreLocked(t *testing.T) {
 	if err := guess(set.BackupCodes[0], "192.0.2.1"); err != nil {
 		t.Errorf("another address: %v", err)
 	}
+	for i := range 7 {
+		f := fault.Of(guess("000000", fmt.Sprintf("2001:db8::%d", i)))
+		if locked := f.Kind == fault.KindLocked; locked != (i >= 5) {
+			t.Errorf("guess %d from one network: %s", i, f.Code)
+		}
+	}
 	for i := range 40 {
-		_ = guess("000000", "203.0.113."+string(rune('a'+i)))
+		_ = guess("000000", fmt.Sprintf("203.0.113.%d", i))
 	}
 	if f := fault.Of(guess(set.BackupCodes[1], "198.51.100.1")); f.Kind != fault.KindLocked {
 		t.Errorf("after many from many addresses: %s", f.Code)

@@ -65,10 +65,10 @@ func (s *Store) UpgradePasswordHash(ctx context.Context, u id.User, from, to str
 	})
 }
 
-// SetActive implements people.Store.
-func (s *Store) SetActive(ctx context.Context, u id.User, active bool) error {
-	return s.writer.do(ctx, "set account active", func(t *tx) error {
-		n, err := t.exec("UPDATE users SET active = ? WHERE id = ?", truth(active), u[:])
+// Reactivate implements people.Store.
+func (s *Store) Reactivate(ctx context.Context, u id.User) error {
+	return s.writer.do(ctx, "reactivate account", func(t *tx) error {
+		n, err := t.exec("UPDATE users SET active = 1 WHERE id = ?", u[:])
 		if err != nil || n == 0 {
 			return either(err, people.ErrNoAccount)
 		}
@@ -155,6 +155,16 @@ func either(err, meaning error) error {
 		return err
 	}
 	return meaning
+}
+
+// changedOne runs a statement and reports whether it changed a row.
+func (s *Store) changedOne(ctx context.Context, what, statement string, args ...any) (bool, error) {
+	changed := int64(0)
+	err := s.writer.do(ctx, what, func(t *tx) (err error) {
+		changed, err = t.exec(statement, args...)
+		return err
+	})
+	return err == nil && changed == 1, err
 }
 
 func userID(v driver.Value) (u id.User) {

@@ -89,19 +89,21 @@ func (s *Store) Clear(ctx context.Context, u, peer id.User) (bool, error) {
 	changed := false
 	key := conversationKey(message.Between(u, peer))
 	err := s.writer.do(ctx, "clear conversation", func(t *tx) error {
-		newest := int64(0)
-		found, err := t.one(func(row []driver.Value) { newest = integer(row[0]) },
-			"SELECT last_seq FROM threads WHERE user = ? AND conversation = ?", u[:], key)
+		newest, marked := int64(0), false
+		found, err := t.one(func(row []driver.Value) { newest, marked = integer(row[0]), row[1] != nil },
+			"SELECT last_seq, marked_unread FROM threads WHERE user = ? AND conversation = ?", u[:], key)
 		if err != nil || !found {
 			return either(err, message.ErrNoConversation)
 		}
-		if newest == 0 {
+		if newest == 0 && !marked {
 			return nil
 		}
-		changed = true
+		changed = newest > 0
 		n := int64(t.next())
-		if _, err := t.exec("INSERT INTO cleared (user, conversation, message_seq, seq) VALUES (?, ?, ?, ?)", u[:], key, newest, n); err != nil {
-			return err
+		if changed {
+			if _, err := t.exec("INSERT INTO cleared (user, conversation, message_seq, seq) VALUES (?, ?, ?, ?)", u[:], key, newest, n); err != nil {
+				return err
+			}
 		}
 		_, err = t.exec("UPDATE threads SET last_seq = 0, unread = 0, marked_unread = NULL, changed = ? WHERE user = ? AND conversation = ?",
 			n, u[:], key)

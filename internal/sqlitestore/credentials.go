@@ -39,36 +39,41 @@ func (s *Store) ReplacePassword(ctx context.Context, u id.User, era int64, hash,
 }
 
 // Deactivate implements people.Store.
-func (s *Store) Deactivate(ctx context.Context, u id.User, at time.Time) ([]string, error) {
-	return s.leave(ctx, "deactivate account", u, at, func(t *tx) (int64, error) {
-		return t.exec("UPDATE users SET active = 0 WHERE id = ?", u[:])
-	})
-}
-
-// DeleteAccount implements people.Store.
-func (s *Store) DeleteAccount(ctx context.Context, u id.User, at time.Time) ([]string, error) {
-	empty, err := s.sealJSON(ctx, u, detailsPlace(u), people.Details{})
-	if err != nil {
-		return nil, fmt.Errorf("delete account: %w", err)
-	}
-	return s.leave(ctx, "delete account", u, at, func(t *tx) (int64, error) {
-		if err := removeFactor(t, u); err != nil {
-			return 0, err
-		}
-		return t.exec(`UPDATE users SET deleted = 1, email = ?, display_name = '', display_key = '', profile_photo = '',
-			password_hash = '', password_era = password_era + 1, details = ?, revision = revision + 1
-			WHERE id = ? AND deleted = 0`, noEmail(u), empty, u[:])
-	})
-}
-
-// leave changes an account and ends all sessions of the person.
-func (s *Store) leave(ctx context.Context, what string, u id.User, at time.Time, change func(*tx) (int64, error)) (ended []string, err error) {
-	err = s.writer.do(ctx, what, func(t *tx) error {
-		n, err := change(t)
+func (s *Store) Deactivate(ctx context.Context, u id.User, at time.Time) (ended []string, err error) {
+	err = s.writer.do(ctx, "deactivate account", func(t *tx) error {
+		n, err := t.exec("UPDATE users SET active = 0 WHERE id = ?", u[:])
 		if err != nil || n == 0 {
 			return either(err, people.ErrNoAccount)
 		}
 		ended, err = revokeAll(t, u, "", at)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ended, nil
+}
+
+// DeleteAccount implements people.Store.
+func (s *Store) DeleteAccount(ctx context.Context, u id.User, at time.Time) (ended []string, err error) {
+	empty, err := s.sealJSON(ctx, u, detailsPlace(u), people.Details{})
+	if err != nil {
+		return nil, fmt.Errorf("delete account: %w", err)
+	}
+	err = s.writer.do(ctx, "delete account", func(t *tx) error {
+		if err := removeFactor(t, u); err != nil {
+			return err
+		}
+		n, err := t.exec(`UPDATE users SET deleted = 1, email = ?, display_name = '', display_key = '', profile_photo = '',
+			password_hash = '', password_era = password_era + 1, details = ?, revision = revision + 1
+			WHERE id = ? AND deleted = 0`, noEmail(u), empty, u[:])
+		if err != nil || n == 0 {
+			return either(err, people.ErrNoAccount)
+		}
+		if ended, err = revokeAll(t, u, "", at); err != nil {
+			return err
+		}
+		_, err = t.exec("DELETE FROM sessions WHERE user = ?", u[:])
 		return err
 	})
 	if err != nil {
@@ -83,14 +88,9 @@ func (s *Store) SetProfile(ctx context.Context, a people.Account) (bool, error) 
 	if err != nil {
 		return false, fmt.Errorf("set profile: %w", err)
 	}
-	changed := int64(0)
-	err = s.writer.do(ctx, "set profile", func(t *tx) (err error) {
-		changed, err = t.exec(`UPDATE users SET display_name = ?, display_key = ?, profile_photo = ?, details = ?,
-			revision = revision + 1 WHERE id = ? AND revision = ? AND deleted = 0`,
-			a.DisplayName, strings.ToLower(a.DisplayName), a.ProfilePhoto, details, a.ID[:], a.Revision)
-		return err
-	})
-	return err == nil && changed == 1, err
+	return s.changedOne(ctx, "set profile", `UPDATE users SET display_name = ?, display_key = ?, profile_photo = ?, details = ?,
+		revision = revision + 1 WHERE id = ? AND revision = ? AND deleted = 0`,
+		a.DisplayName, strings.ToLower(a.DisplayName), a.ProfilePhoto, details, a.ID[:], a.Revision)
 }
 
 // SearchAccounts implements people.Store. It looks at every account: a text in the middle of a

@@ -109,13 +109,3 @@ func removeFactor(t *tx, u id.User) error {
 	_, err := t.exec("DELETE FROM second_factors WHERE user = ?", u[:])
 	return err
 }
-
-// changedOne runs a statement and reports whether it changed a row.
-func (s *Store) changedOne(ctx context.Context, what, query string, args ...any) (bool, error) {
-	changed := int64(0)
-	err := s.writer.do(ctx, what, func(t *tx) (err error) {
-		changed, err = t.exec(query, args...)
-		return err
-	})
-	return err == nil && changed == 1, err
-}

@@ -124,15 +124,9 @@ func (s *Store) RotateSession(ctx context.Context, from int, n auth.Session) (bo
 	if !ok {
 		return false, nil
 	}
-	rotated := int64(0)
-	err := s.writer.do(ctx, "rotate session", func(t *tx) (err error) {
-		rotated, err = t.exec(`UPDATE sessions SET generation = ?, hash = ?, previous = ?, rotated_at = ?,
-			expires_at = ?, last_active = ? WHERE id = ? AND generation = ? AND revoked_at IS NULL`,
-			int64(n.Generation), n.Hash[:], n.Previous[:], millis(n.RotatedAt), millis(n.ExpiresAt),
-			millis(n.LastActive), key, int64(from))
-		return err
-	})
-	return err == nil && rotated == 1, err
+	return s.changedOne(ctx, "rotate session", `UPDATE sessions SET generation = ?, hash = ?, previous = ?, rotated_at = ?,
+		expires_at = ?, last_active = ? WHERE id = ? AND generation = ? AND revoked_at IS NULL`,
+		int64(n.Generation), n.Hash[:], n.Previous[:], millis(n.RotatedAt), millis(n.ExpiresAt), millis(n.LastActive), key, int64(from))
 }
 
 // RevokeSession implements auth.SessionStore.
@@ -141,12 +135,7 @@ func (s *Store) RevokeSession(ctx context.Context, i string, at time.Time) (bool
 	if !ok {
 		return false, nil
 	}
-	revoked := int64(0)
-	err := s.writer.do(ctx, "revoke session", func(t *tx) (err error) {
-		revoked, err = t.exec("UPDATE sessions SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", at.UnixMilli(), key)
-		return err
-	})
-	return err == nil && revoked == 1, err
+	return s.changedOne(ctx, "revoke session", "UPDATE sessions SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL", at.UnixMilli(), key)
 }
 
 // RevokeSessions implements auth.SessionStore.
@@ -167,16 +156,35 @@ func revokeAll(t *tx, u id.User, except string, at time.Time) ([]string, error) 
 	if keep == nil {
 		keep = []byte{} // no session's key, and not NULL, which is not unequal to anything
 	}
-	var revoked []string
-	err := t.query(func(row []driver.Value) bool {
-		revoked = append(revoked, hex.EncodeToString(blob(row[0])))
+	return revoked(t, "UPDATE sessions SET revoked_at = ? WHERE user = ? AND revoked_at IS NULL AND id <> ? RETURNING id",
+		at.UnixMilli(), u[:], keep)
+}
+
+// revoked runs a statement that returns the ids of the sessions that it ended.
+func revoked(t *tx, statement string, args ...any) (ids []string, err error) {
+	err = t.query(func(row []driver.Value) bool {
+		ids = append(ids, hex.EncodeToString(blob(row[0])))
 		return true
-	}, "SELECT id FROM sessions WHERE user = ? AND revoked_at IS NULL AND id <> ? ORDER BY id", u[:], keep)
+	}, statement, args...)
+	return ids, err
+}
+
+// TrimSessions implements auth.SessionStore.
+func (s *Store) TrimSessions(ctx context.Context, u id.User, keep int, before, at time.Time) (ended []string, err error) {
+	err = s.writer.do(ctx, "trim sessions", func(t *tx) error {
+		if _, err := t.exec("DELETE FROM sessions WHERE user = ? AND (revoked_at < ? OR expires_at < ?)",
+			u[:], before.UnixMilli(), before.UnixMilli()); err != nil {
+			return err
+		}
+		ended, err = revoked(t, `UPDATE sessions SET revoked_at = ? WHERE id IN (SELECT id FROM sessions
+			WHERE user = ? AND revoked_at IS NULL ORDER BY last_active DESC, id LIMIT -1 OFFSET ?) RETURNING id`,
+			at.UnixMilli(), u[:], int64(keep))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	_, err = t.exec("UPDATE sessions SET revoked_at = ? WHERE user = ? AND revoked_at IS NULL AND id <> ?", at.UnixMilli(), u[:], keep)
-	return revoked, err
+	return ended, nil
 }
 
 // TouchSession implements auth.SessionStore.

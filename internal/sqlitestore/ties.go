@@ -165,23 +165,13 @@ func (s *Store) SetAudience(ctx context.Context, u id.User, a people.Audience) e
 
 // Follow implements people.Ties.
 func (s *Store) Follow(ctx context.Context, follower, following id.User, at time.Time) (bool, error) {
-	return s.tie(ctx, "follow", "INSERT INTO follows (follower, following, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+	return s.changedOne(ctx, "follow", "INSERT INTO follows (follower, following, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
 		follower[:], following[:], at.UnixMilli())
 }
 
 // Unfollow implements people.Ties.
 func (s *Store) Unfollow(ctx context.Context, follower, following id.User) (bool, error) {
-	return s.tie(ctx, "unfollow", "DELETE FROM follows WHERE follower = ? AND following = ?", follower[:], following[:])
-}
-
-func (s *Store) tie(ctx context.Context, what, statement string, args ...any) (bool, error) {
-	changed := false
-	err := s.writer.do(ctx, what, func(t *tx) error {
-		n, err := t.exec(statement, args...)
-		changed = n > 0
-		return err
-	})
-	return changed && err == nil, err
+	return s.changedOne(ctx, "unfollow", "DELETE FROM follows WHERE follower = ? AND following = ?", follower[:], following[:])
 }
 
 // Follows implements people.Ties.

@@ -194,10 +194,12 @@ func testActive(t *testing.T, s people.Store) {
 	want := account(alice, "Alice", "alice@example.com")
 	create(t, s, want)
 
-	for _, active := range []bool{false, false, true} {
-		want.Active = active
-		if err := s.SetActive(t.Context(), alice, active); err != nil {
-			t.Fatalf("SetActive: %v", err)
+	for range 2 {
+		if _, err := s.Deactivate(t.Context(), alice, start); err != nil {
+			t.Fatalf("Deactivate: %v", err)
+		}
+		if err := s.Reactivate(t.Context(), alice); err != nil {
+			t.Fatalf("Reactivate: %v", err)
 		}
 		same(t, "account", findAccount(t, s, alice), want)
 	}
@@ -216,7 +218,7 @@ func testNoAccount(t *testing.T, s people.Store) {
 	if _, err := s.DeleteAccount(t.Context(), alice, start); !errors.Is(err, people.ErrNoAccount) {
 		t.Errorf("DeleteAccount gave %v, want ErrNoAccount", err)
 	}
-	if err := s.SetActive(t.Context(), alice, true); !errors.Is(err, people.ErrNoAccount) {
-		t.Errorf("SetActive gave %v, want ErrNoAccount", err)
+	if err := s.Reactivate(t.Context(), alice); !errors.Is(err, people.ErrNoAccount) {
+		t.Errorf("Reactivate gave %v, want ErrNoAccount", err)
 	}
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ func Sessions(t *testing.T, open func(*testing.T) Stores) {
 		"SessionsOfAPersonAreListed":     testSessionsOf,
 		"SessionsOfAPersonEndAtOnce":     testRevokeSessions,
 		"ActivityMovesForward":           testTouch,
+		"SessionsStayWithinBounds":       testTrimSessions,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, open(t).Sessions) })
@@ -234,4 +236,41 @@ func testTouch(t *testing.T, s auth.SessionStore) {
 	}
 	touch(want.ID, start.Add(3*time.Hour))
 	same(t, "session that had ended", findSession(t, s, want.ID), want)
+}
+
+func testTrimSessions(t *testing.T, s auth.SessionStore) {
+	ended, expired, others := session(1), session(2), session(3)
+	ended.RevokedAt, expired.ExpiresAt, others.User = start.Add(time.Hour), start.Add(time.Hour), bob
+	lately := session(4)
+	lately.RevokedAt = start.Add(3 * time.Hour)
+	for _, n := range []auth.Session{ended, expired, others, lately} {
+		createSession(t, s, n)
+	}
+	for i := range 5 {
+		n := session(10 + i)
+		n.LastActive = start.Add(time.Duration(i) * time.Minute)
+		createSession(t, s, n)
+	}
+	at := start.Add(4 * time.Hour)
+
+	got, err := s.TrimSessions(t.Context(), alice, 3, start.Add(2*time.Hour), at)
+
+	if err != nil {
+		t.Fatalf("TrimSessions: %v", err)
+	}
+	slices.Sort(got)
+	same(t, "revoked", got, []string{session(10).ID, session(11).ID})
+	for _, i := range []int{1, 2} {
+		if _, err := s.Session(t.Context(), session(i).ID); !errors.Is(err, auth.ErrNoSession) {
+			t.Errorf("session %d: %v, want it deleted", i, err)
+		}
+	}
+	same(t, "one that ended lately", findSession(t, s, lately.ID), lately)
+	same(t, "one of somebody else", findSession(t, s, others.ID), others)
+	if n := findSession(t, s, session(10).ID); !n.RevokedAt.Equal(at) {
+		t.Errorf("the oldest was revoked at %v", n.RevokedAt)
+	}
+	if n := findSession(t, s, session(12).ID); !n.RevokedAt.IsZero() {
+		t.Errorf("one of the three last active was revoked")
+	}
 }
