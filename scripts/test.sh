@@ -14,4 +14,4 @@ for module in oracle torture bench; do
   (cd "$module" && go test "${race[@]}" ./...)
 done
 echo "== web"
-(cd web && npx tsc --noEmit && npx vitest run)
+(cd web && npm run --silent check && npx vitest run)

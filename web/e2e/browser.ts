@@ -87,7 +87,7 @@ export class Window {
 
   /** The rows of the open conversation that hold a text. */
   rows(text: string) {
-    return this.page.getByRole('log').getByRole('listitem').filter({ hasText: text })
+    return this.page.getByRole('list', { name: /^Messages with/ }).getByRole('listitem').filter({ hasText: text })
   }
 
   /** What an examination of accessibility finds, by rule. */

@@ -81,6 +81,21 @@ describe.skipIf(executable === undefined)('in a browser', () => {
     await window.page.getByRole('heading', { name: 'Messages' }).waitFor()
   })
 
+  test('notes to oneself are written like any message', async () => {
+    const { window } = await person('Ann Archer')
+    await window.page.getByRole('link', { name: 'Notes to yourself' }).click()
+
+    await window.write('buy bread')
+    await window.rows('buy bread').filter({ hasText: 'Sent' }).waitFor()
+    await window.page.getByRole('link', { name: /Notes to yourself.*You: buy bread/ }).waitFor()
+    await window.page.reload()
+
+    await window.rows('buy bread').waitFor()
+    expect(await window.rows('buy bread').count()).toBe(1)
+    expect(await window.page.getByRole('link', { name: /Notes to yourself/ }).count()).toBe(1)
+    expect(await window.page.title()).toBe('Messages · Pryde')
+  })
+
   test('a phone shows the list or the conversation', async () => {
     const { username } = await person('Bob Baker')
     const ann = await person('Ann Archer', { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true })

@@ -10,7 +10,11 @@ import { Outside } from './Outside'
 
 export function App() {
   const [session] = useState(() => new Session())
-  useEffect(() => void session.start(), [session])
+  useEffect(() => {
+    const stop = new AbortController()
+    void session.start(stop.signal)
+    return () => stop.abort()
+  }, [session])
   return (
     <BrowserRouter>
       <Page session={session} />

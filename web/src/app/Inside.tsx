@@ -34,7 +34,7 @@ function useLink(session: Session): { link: Link; outbox: Outbox } | undefined {
     const link = openLink(session)
     const outbox = new Outbox({ connected: () => link.socket.connected, deliver: (message) => deliver(link.socket, message) })
     setJoined({ link, outbox })
-    return () => void link.socket.close()
+    return () => link.close()
   }, [session])
   return joined
 }

@@ -1,10 +1,9 @@
 import { useState } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
 
-import { ConversationList, nameOf } from '../features/messages/ConversationList'
-import { unreadIn } from '../features/messages/conversations'
+import { ConversationList, nameOf, notesName } from '../features/messages/ConversationList'
 import type { Outbox } from '../features/messages/outbox'
-import { useConversations } from '../features/messages/queries'
+import { useConversations, useOlderConversations, useUnread } from '../features/messages/queries'
 import { ThreadView } from '../features/messages/ThreadView'
 import { FindPerson } from '../features/people/FindPerson'
 import { useProfile } from '../features/people/queries'
@@ -23,11 +22,12 @@ interface MessagesPageProps {
 /** The conversations beside the open one; on a narrow screen one of the two. */
 export function MessagesPage({ session, outbox, me }: MessagesPageProps) {
   const conversations = useConversations(session)
-  const rows = conversations.data ?? []
+  const older = useOlderConversations(session)
+  const { rows = [], earlier = null } = conversations.data ?? {}
   const [search] = useSearchParams()
   const navigate = useNavigate()
   const open = search.get('chat') ?? undefined
-  const unread = unreadIn(rows)
+  const unread = useUnread(session).data?.totalUnread ?? 0
 
   return (
     <main className={open === undefined ? 'messages' : 'messages open'}>
@@ -46,6 +46,12 @@ export function MessagesPage({ session, outbox, me }: MessagesPageProps) {
           </p>
         )}
         {conversations.data && <ConversationList rows={rows} me={me} open={open} />}
+        {earlier !== null && (
+          <Button look="plain" busy={older.isPending} onClick={() => older.mutate(earlier)}>
+            Show more
+          </Button>
+        )}
+        <Problem error={older.error} />
       </nav>
       <section aria-label="Conversation">
         {open === undefined ? (
@@ -60,9 +66,10 @@ export function MessagesPage({ session, outbox, me }: MessagesPageProps) {
 
 function Open({ session, outbox, me, peer, row }: MessagesPageProps & { peer: UserID; row: Conversation | undefined }) {
   // Whether the row was there at first decides, so that the first message changes nothing here.
-  const [asked] = useState(row === undefined)
+  const [asked] = useState(row === undefined && peer !== me)
   const profile = useProfile(session, peer, asked)
-  const name = row ? nameOf(row, me) : profile.data && (profile.data.displayName || profile.data.username)
+  const stranger = profile.data && (profile.data.displayName || profile.data.username)
+  const name = row ? nameOf(row, me) : peer === me ? notesName : stranger
   return (
     <>
       <header>

@@ -44,6 +44,11 @@ export class Unreachable extends Error {
   }
 }
 
+/** Whether the same request may be answered after a while: the trouble is not in the request. */
+export function mayPass(error: unknown): boolean {
+  return !(error instanceof Refused) || error.status >= 500 || error.status === 429
+}
+
 /** Sends one request. Throws Refused or Unreachable. */
 export async function send<R extends Route>(route: R, request: Request<R>, token?: string): Promise<Response<R>> {
   const [method, path] = addressOf(route, request.params, request.query)

@@ -1,6 +1,6 @@
 import { QueryClient } from '@tanstack/react-query'
 
-import { Refused } from './http'
+import { mayPass } from './http'
 
 const tries = 3
 
@@ -12,7 +12,7 @@ export function newCache(): QueryClient {
         staleTime: Infinity,
         networkMode: 'always',
         refetchOnWindowFocus: false,
-        retry: (failures, error) => failures < tries && !(error instanceof Refused && error.status < 500),
+        retry: (failures, error) => failures < tries && mayPass(error),
       },
       mutations: { networkMode: 'always' },
     },

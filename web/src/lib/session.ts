@@ -1,5 +1,6 @@
 import type { LoggedIn, LogIn, SecondStep, SignUp, User } from '../wire/wire.gen'
 import { Refused, send, Unreachable, type Request, type Response, type Route } from './http'
+import { pause } from './pause'
 import { Store } from './store'
 
 export type SessionState =
@@ -12,6 +13,13 @@ const retryMs = 2_000
 
 /** A token that ends so soon is renewed before it is used. */
 const marginMs = 30_000
+
+/**
+ * What the server says, with status 401, of a token that it does not take, or of an account
+ * that is gone: then a renewal ends the session. Other codes are about something else in the
+ * request, such as a wrong password.
+ */
+const tokenCodes = new Set(['UNAUTHORIZED', 'TOKEN_EXPIRED', 'MALFORMED_TOKEN', 'TOKEN_NOT_ACTIVE', 'INVALID_TOKEN', 'ACCOUNT_DELETED'])
 
 interface Token {
   text: string
@@ -28,15 +36,16 @@ export class Session {
   #token: Token | undefined
   #renewal: Promise<string> | undefined
 
-  /** Finds out whether somebody is logged in, as often as it takes. */
-  async start(): Promise<void> {
-    while (this.state.get().state === 'starting' || this.state.get().state === 'unreachable') {
+  /** Finds out whether somebody is logged in, as often as it takes or until the signal is given. */
+  async start(signal: AbortSignal): Promise<void> {
+    const unknown = () => !signal.aborted && ['starting', 'unreachable'].includes(this.state.get().state)
+    while (unknown()) {
       try {
         await this.renew()
       } catch {
-        if (this.state.get().state === 'out') return
+        if (!unknown()) return
         this.state.set({ state: 'unreachable' })
-        await new Promise((resolve) => setTimeout(resolve, retryMs))
+        await pause(retryMs, signal)
       }
     }
   }
@@ -93,7 +102,7 @@ export class Session {
     try {
       return await send(route, request, token)
     } catch (error) {
-      if (!(error instanceof Refused) || error.status !== 401) throw error
+      if (!(error instanceof Refused) || error.status !== 401 || !tokenCodes.has(error.code)) throw error
       return send(route, request, this.#token && this.#token.text !== token ? this.#token.text : await this.renew())
     }
   }
@@ -102,11 +111,12 @@ export class Session {
     const before = this.state.get()
     try {
       const { body } = await send('POST /api/refresh', {})
-      if (before.state === 'in' && this.state.get().state === 'out') throw new Error('logged out meanwhile')
+      if (this.state.get() !== before) throw new Error('logged out or in meanwhile')
       this.#enter(body.accessToken, body.user)
       return body.accessToken
     } catch (error) {
-      if (isOver(error)) this.end(before.state === 'in' ? 'Your session has ended. Please log in again.' : undefined)
+      // Whoever has logged in meanwhile has another session than the one that is over.
+      if (isOver(error) && this.state.get() === before) this.end(before.state === 'in' ? 'Your session has ended. Please log in again.' : undefined)
       throw error
     }
   }

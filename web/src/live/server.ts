@@ -8,14 +8,33 @@ import { fileURLToPath } from 'node:url'
 
 const binary = fileURLToPath(new URL('../../../bin/pryde', import.meta.url))
 
+// Below the ports that the system gives to whoever connects: while a server is away between two
+// runs, none of those is in its place.
+const firstPort = 20_000
+const ports = 10_000
+const tries = 10
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
+
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  for (let i = 0; i < tries; i++) {
+    const port = firstPort + Math.floor(Math.random() * ports)
+    if (await isFree(port)) return port
+  }
+  throw new Error('no port is free')
+}
+
+/** The process ended before it was ready. */
+class Ended extends Error {
+  constructor(code: number) {
+    super(`the server ended with ${code}`)
+  }
 }
 
 /** The real binary with a data folder of its own. It keeps port and data over restarts. */
@@ -26,22 +45,34 @@ export class Server {
   private constructor(
     private readonly port: number,
     private readonly data: string,
+    private readonly limitFactor: number,
   ) {
     this.url = `http://127.0.0.1:${port}`
   }
 
-  static async start(): Promise<Server> {
+  /** Starts a server whose budgets are so many times the usual ones; by default too wide to be met. */
+  static async start(limitFactor = 1_000): Promise<Server> {
     if (!existsSync(binary)) throw new Error(`${binary} is missing: run make build`)
-    const server = new Server(await freePort(), mkdtempSync(join(tmpdir(), 'pryde-')))
-    await server.run()
-    return server
+    for (let i = 1; ; i++) {
+      const server = new Server(await freePort(), mkdtempSync(join(tmpdir(), 'pryde-')), limitFactor)
+      try {
+        await server.run()
+        return server
+      } catch (error) {
+        await server.remove()
+        // Somebody else may have taken the port since it was found free.
+        if (!(error instanceof Ended) || i === tries) throw error
+      }
+    }
   }
 
   /** Starts the process again after stop or kill. */
   async run(): Promise<void> {
-    const env = { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: String(this.port), DATA_DIR: this.data, RATE_LIMIT_FACTOR: '1000' }
-    this.process = spawn(binary, { env, stdio: ['ignore', 'ignore', 'inherit'] })
-    for (let tries = 0; tries < 200; tries++) {
+    const env = { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: String(this.port), DATA_DIR: this.data, RATE_LIMIT_FACTOR: String(this.limitFactor) }
+    const child = spawn(binary, { env, stdio: ['ignore', 'ignore', 'inherit'] })
+    this.process = child
+    for (let i = 0; i < 200; i++) {
+      if (child.exitCode !== null) throw new Ended(child.exitCode)
       if (await fetch(`${this.url}/readyz`).then((r) => r.ok, () => false)) return
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
@@ -51,7 +82,7 @@ export class Server {
   /** Ends the process and returns its exit code; null after SIGKILL. */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> {
     const ending = this.process
-    if (!ending) return null
+    if (!ending || ending.exitCode !== null) return ending?.exitCode ?? null
     const exit = once(ending, 'exit')
     ending.kill(signal)
     await exit

@@ -577,10 +577,14 @@ export interface Problem {
   success?: boolean
   /** what is wrong with which field */
   errors?: FieldProblem[]
-  /** seconds */
+  /** minutes, of a limited request; the header says it in seconds */
   retryAfter?: number
   /** with status 423 */
   lockoutUntil?: Time
+  /** your own, with EMAIL_NOT_VERIFIED */
+  email?: string
+  /** resend_verification with it */
+  action?: string
 }
 
 /** A Profile is what others may know of a person. */
@@ -606,7 +610,7 @@ export interface Profile {
   followsYou: boolean
   followers: Count
   following: Count
-  /** they block you; little else is shown then */
+  /** always false: who blocks you shows you nothing */
   hasBlockedCurrentUser: boolean
   badges: string[]
 }

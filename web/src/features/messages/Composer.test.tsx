@@ -36,6 +36,23 @@ test('a text that is too long says by how much, counted as the server counts', a
 
   await userEvent.paste('😀'.repeat(10_002))
 
-  expect(screen.getByRole('alert').textContent).toBe('2 characters too long')
+  expect(document.getElementById(box().getAttribute('aria-describedby') ?? '')?.textContent).toBe('2 characters too long')
+  expect(box().getAttribute('aria-invalid')).toBe('true')
   expect(button().disabled).toBe(true)
+})
+
+test('crossing the limit is read out once, and again only after going back', async () => {
+  render(<Composer to="Bob" onSend={() => undefined} />)
+  const heard: string[] = []
+  const said = screen.getByRole('status')
+  const listen = new MutationObserver(() => heard.push(said.textContent ?? ''))
+  listen.observe(said, { childList: true, characterData: true, subtree: true })
+  box().focus()
+
+  await userEvent.paste('x'.repeat(10_001))
+  await userEvent.type(box(), 'yz')
+  await userEvent.type(box(), '{Backspace}{Backspace}{Backspace}')
+  listen.disconnect()
+
+  expect(heard).toEqual(['The message is too long.', ''])
 })

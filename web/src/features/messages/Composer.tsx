@@ -1,4 +1,4 @@
-import { useState, type KeyboardEvent } from 'react'
+import { useId, useState, type KeyboardEvent } from 'react'
 
 import { Button } from '../../ui/Button'
 
@@ -7,6 +7,7 @@ const maxCharacters = 10_000
 
 export function Composer({ to, onSend }: { to: string; onSend(text: string): void }) {
   const [text, setText] = useState('')
+  const id = useId()
   const trimmed = text.trim()
   const over = [...trimmed].length - maxCharacters
 
@@ -32,7 +33,8 @@ export function Composer({ to, onSend }: { to: string; onSend(text: string): voi
     >
       <textarea
         aria-label={`Message to ${to}`}
-        aria-describedby={over > 0 ? 'too-long' : undefined}
+        aria-invalid={over > 0 || undefined}
+        aria-describedby={over > 0 ? id : undefined}
         rows={1}
         enterKeyHint="send"
         // A finger that opens a conversation does not want the keyboard yet.
@@ -46,10 +48,14 @@ export function Composer({ to, onSend }: { to: string; onSend(text: string): voi
         Send
       </Button>
       {over > 0 && (
-        <p id="too-long" role="alert" className="problem">
+        <p id={id} className="problem">
           {over} characters too long
         </p>
       )}
+      {/* Read out when the limit is crossed, not with every key. */}
+      <p role="status" className="unseen">
+        {over > 0 && 'The message is too long.'}
+      </p>
     </form>
   )
 }

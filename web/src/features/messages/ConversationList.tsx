@@ -1,3 +1,4 @@
+import type { ReactNode } from 'react'
 import { Link } from 'react-router'
 
 import { briefTime } from '../../lib/time'
@@ -10,19 +11,20 @@ interface ConversationListProps {
   open: UserID | undefined
 }
 
-/** The conversations, newest first. */
+/** What the conversation with oneself is called. */
+export const notesName = 'Notes to yourself'
+
+/** The conversations, newest first, and the one that anybody can begin at once. */
 export function ConversationList({ rows, me, open }: ConversationListProps) {
-  if (rows.length === 0) return <p className="hint">No conversations yet. Find somebody to write to.</p>
   return (
-    <ul className="people">
-      {rows.map((row) => {
-        const name = nameOf(row, me)
-        return (
+    <>
+      {rows.length === 0 && <p className="hint">No conversations yet. Find somebody to write to.</p>}
+      <ul className="people">
+        {rows.map((row) => (
           <li key={row._id}>
-            <Link className="row" to={`/messages?chat=${row._id}`} aria-current={row._id === open ? 'page' : undefined}>
-              <Avatar name={name} />
+            <Item to={row._id} name={nameOf(row, me)} open={open}>
               <span className="who">
-                <strong>{name}</strong>
+                <strong>{nameOf(row, me)}</strong>
                 <span className="preview">{preview(row, me)}</span>
               </span>
               <span className="side">
@@ -34,17 +36,35 @@ export function ConversationList({ rows, me, open }: ConversationListProps) {
                   </span>
                 )}
               </span>
-            </Link>
+            </Item>
           </li>
-        )
-      })}
-    </ul>
+        ))}
+        {!rows.some((row) => row._id === me) && (
+          <li>
+            <Item to={me} name={notesName} open={open}>
+              <span className="who">
+                <strong>{notesName}</strong>
+              </span>
+            </Item>
+          </li>
+        )}
+      </ul>
+    </>
+  )
+}
+
+function Item({ to, name, open, children }: { to: UserID; name: string; open: UserID | undefined; children: ReactNode }) {
+  return (
+    <Link className="row" to={`/messages?chat=${to}`} aria-current={to === open ? 'page' : undefined}>
+      <Avatar name={name} />
+      {children}
+    </Link>
   )
 }
 
 /** What the conversation with a person is called. */
 export function nameOf(row: Conversation, me: UserID): string {
-  if (row._id === me) return 'Notes to yourself'
+  if (row._id === me) return notesName
   return row.otherUser?.displayName || row.otherUser?.username || 'Deleted account'
 }
 

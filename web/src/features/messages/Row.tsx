@@ -1,6 +1,6 @@
 import { clockTime } from '../../lib/time'
 import { Button } from '../../ui/Button'
-import type { Entry } from './thread'
+import { textOf, type Entry } from './thread'
 
 const stateText: Record<Entry['state'], string> = {
   received: '',
@@ -14,11 +14,12 @@ const stateText: Record<Entry['state'], string> = {
 /** One message, or one that is on its way. */
 export function Row({ entry, from, onRetry }: { entry: Entry; from: string; onRetry(tempId: string): void }) {
   const mine = entry.state !== 'received'
+  const gone = 'message' in entry && entry.message.isDeleted
   const at = 'message' in entry ? entry.message.createdAt : entry.pending.at
   return (
     <li className={`message ${mine ? 'mine' : 'theirs'} ${entry.state}`}>
       <span className="unseen">{mine ? 'You' : from}: </span>
-      <Text entry={entry} />
+      <p className={gone ? 'text gone' : 'text'}>{textOf(entry)}</p>
       <p className="meta">
         <time dateTime={at}>{clockTime(at)}</time>
         {'message' in entry && entry.message.edited && ' · edited'}
@@ -34,10 +35,4 @@ export function Row({ entry, from, onRetry }: { entry: Entry; from: string; onRe
       </p>
     </li>
   )
-}
-
-function Text({ entry }: { entry: Entry }) {
-  if (!('message' in entry)) return <p className="text">{entry.pending.content}</p>
-  if (entry.message.isDeleted) return <p className="text gone">This message was deleted.</p>
-  return <p className="text">{entry.message.content || 'An attachment'}</p>
 }

@@ -1,11 +1,12 @@
-import { Fragment } from 'react'
+import { Fragment, useEffect } from 'react'
 
 import type { Session } from '../../lib/session'
 import { useStore } from '../../lib/store'
-import { dayOf } from '../../lib/time'
+import { dayOf, sameDay } from '../../lib/time'
 import { Button } from '../../ui/Button'
 import { Problem } from '../../ui/Problem'
 import type { UserID } from '../../wire/wire.gen'
+import { Announcer } from './Announcer'
 import { Composer } from './Composer'
 import type { Outbox } from './outbox'
 import { useEarlier, useThread } from './queries'
@@ -59,16 +60,17 @@ export function ThreadView({ session, outbox, me, peer, name }: ThreadViewProps)
 function Log({ thread, outbox, me, peer, name }: Omit<ThreadViewProps, 'session'> & { thread: Thread }) {
   const pending = useStore(outbox.pending)
   const entries = entriesOf(thread, pending, peer, me)
+  useEffect(() => outbox.settled(new Set(thread.messages.map((m) => m._id))), [outbox, thread, pending])
   return (
-    <div className="whole" role="log" aria-label={`Messages with ${name}`}>
-      <ol className="log">
+    <div className="whole">
+      <Announcer entries={entries} from={name} />
+      <ol className="log" aria-label={`Messages with ${name}`}>
         {entries.length === 0 && <li className="hint">No messages yet.</li>}
         {entries.map((entry, i) => {
           const before = entries[i - 1]
-          const day = dayOf(timeOf(entry))
           return (
             <Fragment key={entry.key}>
-              {(!before || dayOf(timeOf(before)) !== day) && <li className="day">{day}</li>}
+              {(!before || !sameDay(timeOf(before), timeOf(entry))) && <li className="day">{dayOf(timeOf(entry))}</li>}
               <Row entry={entry} from={name} onRetry={(tempId) => outbox.retry(tempId)} />
             </Fragment>
           )

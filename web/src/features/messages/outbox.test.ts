@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 
 import { acks, fromServer } from '../../wire/examples.gen'
 import type { NewMessage, Reply, Sent } from '../../wire/wire.gen'
@@ -21,6 +21,10 @@ function scripted() {
 }
 
 const settled = () => new Promise((resolve) => setTimeout(resolve))
+const stored = (id: string): Reply<Sent> => ({ ...acks.send_message, messageId: id })
+const tooMany: Reply<Sent> = { ...fromServer['message:error'], code: 'RATE_LIMITED' }
+
+afterEach(() => void vi.useRealTimers())
 
 test('a message is sending, then stored, then shown by the server and gone from here', async () => {
   const { outbox, asked, states } = scripted()
@@ -48,7 +52,7 @@ test('a refusal is shown in the server’s words, and a retry goes under the sam
   expect(asked.map((a) => a.message._tempId)).toEqual(['t1', 't1'])
 })
 
-test('what is written without a connection is sent with the next one, in order', () => {
+test('what is written without a connection is sent with the next one, each after the answer to the one before', async () => {
   const { post, outbox, asked, states } = scripted()
   post.up = false
   outbox.send('bob', 'one')
@@ -61,8 +65,78 @@ test('what is written without a connection is sent with the next one, in order',
 
   post.up = true
   outbox.resume()
+  outbox.resume()
+  expect(asked.map((a) => a.message._tempId)).toEqual(['t1'])
+  asked[0]?.answer(stored('m1'))
+  await settled()
 
   expect(asked.map((a) => a.message._tempId)).toEqual(['t1', 't2'])
+})
+
+test('a server that takes ten at once and five a second gets fifteen messages in order, and refuses none for good', async () => {
+  vi.useFakeTimers()
+  const got: string[] = []
+  let refusals = 0
+  const start = Date.now()
+  const full = () => got.length >= 10 + 5 * Math.floor((Date.now() - start) / 1_000)
+  const post = {
+    up: false,
+    connected: () => post.up,
+    deliver: async ({ content }: NewMessage): Promise<Reply<Sent>> => {
+      if (full()) {
+        refusals++
+        return tooMany
+      }
+      return stored(`m${got.push(content ?? '')}`)
+    },
+  }
+  const outbox = new Outbox(post)
+  const texts = Array.from({ length: 15 }, (_, i) => `text ${i}`)
+  for (const text of texts) outbox.send('bob', text)
+
+  post.up = true
+  outbox.resume()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(outbox.pending.get().map((p) => p.state)).toEqual([...Array<string>(10).fill('stored'), ...Array<string>(5).fill('sending')])
+  await vi.advanceTimersByTimeAsync(1_000)
+
+  expect(got).toEqual(texts)
+  expect(outbox.pending.get().every((p) => p.state === 'stored')).toBe(true)
+  expect(refusals).toBe(1)
+})
+
+test('who is refused for a long time asks ever more seldom, but goes on', async () => {
+  vi.useFakeTimers()
+  const { outbox, asked, states } = scripted()
+  outbox.send('bob', 'hi')
+  for (const seconds of [1, 2, 4, 8, 16, 30, 30]) {
+    const before = asked.length
+    asked.at(-1)?.answer(tooMany)
+    await vi.advanceTimersByTimeAsync(1_000 * seconds - 1)
+    expect(asked).toHaveLength(before)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(asked).toHaveLength(before + 1)
+  }
+
+  asked.at(-1)?.answer(stored('m1'))
+  await vi.advanceTimersByTimeAsync(0)
+
+  expect(states()).toEqual([['hi', 'stored']])
+})
+
+test('a connection that is lost while the server has too many leaves what waits to the next one', async () => {
+  vi.useFakeTimers()
+  const { post, outbox, asked } = scripted()
+  outbox.send('bob', 'hi')
+  asked[0]?.answer(tooMany)
+  post.up = false
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(asked).toHaveLength(1)
+
+  post.up = true
+  outbox.resume()
+
+  expect(asked.map((a) => a.message._tempId)).toEqual(['t1', 't1'])
 })
 
 test('a connection that is lost before the answer leaves the message waiting under its name', async () => {
@@ -89,4 +163,39 @@ test('no answer over a standing connection is a failure that can be tried again'
   await settled()
 
   expect(states()).toEqual([['hi', 'failed']])
+})
+
+test('what the server has shown stays shown, whatever becomes of the answer', async () => {
+  const { outbox, asked, states } = scripted()
+  outbox.send('bob', 'hi')
+  outbox.shown({ ...fromServer['message:sent'], _tempId: 't1' })
+
+  asked[0]?.lose()
+  await settled()
+
+  expect(states()).toEqual([])
+})
+
+test('an answered message whose showing was lost is gone from here once the server has shown or deleted it', async () => {
+  const { outbox, asked, states } = scripted()
+  outbox.send('bob', 'one')
+  asked[0]?.answer(stored('m1'))
+  await settled()
+  outbox.send('bob', 'two')
+
+  outbox.settled(new Set(['m1', 'm2']))
+
+  expect(states()).toEqual([['two', 'sending']])
+})
+
+test('a retry is for what failed alone', async () => {
+  const { outbox, asked, states } = scripted()
+  outbox.send('bob', 'hi')
+  asked[0]?.answer(stored('m1'))
+  await settled()
+
+  outbox.retry('t1')
+
+  expect(states()).toEqual([['hi', 'stored']])
+  expect(asked).toHaveLength(1)
 })

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { Message } from '../../wire/wire.gen'
 import { acks, answers, fromServer } from '../../wire/examples.gen'
 import type { Pending } from './outbox'
-import { entriesOf, newestUnread, peerOf, withDeletion, withEarlier, withMessage, withReceipt, type Thread } from './thread'
+import { entriesOf, newestUnread, peerOf, withChange, withDeletion, withEarlier, withMessage, withReceipt, type Thread } from './thread'
 
 const sent: Message = fromServer['message:sent']
 const ann = sent.sender._id
@@ -43,10 +43,16 @@ test('a message older than what is loaded waits for its page', () => {
 test('an edit replaces the text and keeps the place and the name of the attempt', () => {
   const edited: Message = fromServer['message:edited']
 
-  const got = withMessage(one, edited).messages
+  const got = withChange(one, edited).messages
 
   expect(got).toHaveLength(1)
   expect(got[0]).toMatchObject({ content: edited.content, edited: true, _tempId: sent._tempId })
+})
+
+test('an edit of a message that is not loaded brings nothing in', () => {
+  const loaded: Thread = { messages: [message(1), message(9)], earlier: null }
+
+  expect(withChange(loaded, { ...message(5), edited: true })).toEqual(loaded)
 })
 
 test('deleted for all leaves a place without content, deleted for oneself leaves nothing', () => {

@@ -32,6 +32,11 @@ export function withMessage(thread: Thread, message: Message): Thread {
   return { ...thread, messages: messages.toSpliced(after + 1, 0, message) }
 }
 
+/** Puts the newest state of a message over the old one. What is not loaded stays so. */
+export function withChange(thread: Thread, message: Message): Thread {
+  return thread.messages.some((m) => m._id === message._id) ? withMessage(thread, message) : thread
+}
+
 /** Puts what came before in front. */
 export function withEarlier(thread: Thread, earlier: Thread): Thread {
   const known = new Set(thread.messages.map((m) => m._id))
@@ -56,6 +61,12 @@ export function withReceipt(thread: Thread, author: UserID, upTo: MessageID): Th
 /** The newest message that somebody else wrote and that is not read. */
 export function newestUnread(thread: Thread, me: UserID): MessageID | undefined {
   return thread.messages.findLast((m) => m.sender._id !== me && !m.read && !m.isDeleted)?._id
+}
+
+/** What a row says. */
+export function textOf(entry: Entry): string {
+  if (!('message' in entry)) return entry.pending.content
+  return entry.message.isDeleted ? 'This message was deleted.' : entry.message.content || 'An attachment'
 }
 
 /** The rows to draw: what the server has, then what is on its way there. */
