@@ -1,5 +1,5 @@
 // Command pryde is the server. Without a subcommand it serves; "pryde config" shows the
-// configuration that is in force.
+// configuration that is in force, "pryde admin" changes accounts.
 package main
 
 import (
@@ -22,6 +22,7 @@ func main() { os.Exit(run(os.Args[1:], environment(), os.Stdout, os.Stderr)) }
 const usage = `usage: pryde            serve
        pryde config     show the configuration in force, without secrets
        pryde config -docs   write docs/configuration.md
+       pryde admin verify-email USERNAME   let an account write whose e-mail address you have verified
 `
 
 // run is the program without the process around it. It returns the exit code.
@@ -32,6 +33,8 @@ func run(args []string, vars map[string]string, stdout, stderr io.Writer) int {
 		err = serve(vars, stderr)
 	case args[0] == "config":
 		err = config(args[1:], vars, stdout, stderr)
+	case len(args) == 3 && args[0] == "admin" && args[1] == "verify-email":
+		err = verifyEmail(args[2], vars)
 	default:
 		fmt.Fprint(stderr, usage)
 		return 2
@@ -68,6 +71,14 @@ func config(args []string, vars map[string]string, stdout, stderr io.Writer) err
 	}
 	c, err := app.LoadConfig(vars)
 	return errors.Join(err, c.WriteConfig(stdout))
+}
+
+func verifyEmail(username string, vars map[string]string) error {
+	c, err := app.LoadConfig(vars)
+	if err != nil {
+		return err
+	}
+	return app.VerifyEmail(c, username)
 }
 
 func environment() map[string]string {

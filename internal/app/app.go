@@ -110,15 +110,17 @@ func (s *server) wire(ctx context.Context) (*httpapi.API, error) {
 	s.gate = realtime.New(realtime.Options{
 		Engine: socketio.Config{
 			ConnectTimeout: c.ConnectTimeout, AuthTimeout: c.AuthTimeout, AllowOrigin: origins, Rand: rand.Reader, Log: s.log,
-			MaxPendingPerAddress: c.MaxPending,
+			MaxPendingPerAddress: c.MaxPendingPerAddress,
 		},
 		Verifier: sessions, Limiter: limiter, Line: s.line, Database: database,
 		MaxConnections: c.MaxConnections, Trusted: c.Proxies, Metrics: s.metrics, Log: s.log, Now: now,
 	})
 	accounts := people.New(people.Options{
 		Store: s.store, Factors: s.store, Ties: s.store, Sessions: sessions, Ender: s.gate, IDs: ids, Key: key, Now: now, Rand: rand.Reader,
+		Log: s.log, VerifyEmail: c.Verification == VerificationRequired,
+		OnBlock: func(a, b id.User) { s.presence.BlockChanged(a, b) }, // each of the two needs the other
 	})
-	s.presence = presence.New(s.gate, now)
+	s.presence = presence.New(presence.Options{Publish: s.gate, People: accounts, Log: s.log, Now: now})
 	s.gate.Greet(s.presence)
 	messages := message.New(message.Options{Store: s.store, People: accounts, IDs: ids, Key: key, Database: database, Now: now})
 
@@ -133,7 +135,7 @@ func (s *server) wire(ctx context.Context) (*httpapi.API, error) {
 	api := httpapi.New(httpapi.Options{
 		Verifier: sessions, Limiter: limiter, Line: s.line, Publish: s.gate, Origins: origins, Trusted: c.Proxies,
 		Cookie:  httpapi.CookieOptions{Secure: c.Env == Production, Domain: c.RootDomain},
-		Metrics: s.metrics, Log: s.log, Now: now,
+		Version: buildVersion(), Metrics: s.metrics, Log: s.log, Now: now,
 	})
 	httpapi.BindAccounts(api, accounts)
 	httpapi.BindSessions(api, accounts)

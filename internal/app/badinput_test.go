@@ -21,7 +21,7 @@ func TestBadEventsGetAClearError(t *testing.T) {
 	c := ann.connect()
 	to := bob.id.String()
 	cases := map[string]string{ // payload -> code
-		`null`: "MISSING_RECIPIENT", `"text"`: "INVALID_DATA", `7`: "INVALID_DATA", `[]`: "INVALID_DATA",
+		`null`: "INVALID_DATA", `"text"`: "INVALID_DATA", `7`: "INVALID_DATA", `[]`: "INVALID_DATA",
 		`{}`:                                 "MISSING_RECIPIENT",
 		`{"recipientId":"","content":"x"}`:   "MISSING_RECIPIENT",
 		`{"recipientId":"no","content":"x"}`: "INVALID_RECIPIENT_ID",
@@ -91,7 +91,8 @@ func TestBadRequestsGetAClearError(t *testing.T) {
 		{"GET", "/api/messages/" + to + "?limit=0", ``, 400},
 		{"GET", "/api/messages/" + to + "?limit=-1", ``, 400},
 		{"GET", "/api/messages/" + to + "?limit=NaN", ``, 400},
-		{"GET", "/api/messages/" + to + "?limit=99999999999999999999", ``, 400},
+		{"GET", "/api/messages/" + to + "?limit=99999999999999999999", ``, 200},
+		{"GET", "/api/messages/" + to + "?limit=-99999999999999999999", ``, 400},
 		{"GET", "/api/messages/" + to + "?limit=1000", ``, 200},
 		{"GET", "/api/messages/" + to + "?before=x", ``, 400},
 		{"GET", "/api/messages/" + to + "?before=" + unknown, ``, 404},

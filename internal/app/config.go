@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,14 +32,15 @@ type Config struct {
 	CORSOrigins   Origins       `env:"CORS_ORIGINS" doc:"Origins whose pages may use the server, by comma, such as https://app.example.com. The server's own is always one; in development every port of localhost is too."`
 	FrontendURL   Origins       `env:"FRONTEND_URL" doc:"A further allowed origin, under its former name."`
 	RootDomain    string        `env:"ROOT_DOMAIN" doc:"Domain that the refresh cookie is set for in production, such as example.com. Empty: the server's own host."`
+	Verification  Verification  `env:"EMAIL_VERIFICATION" envDefault:"off" doc:"off or required. Where it is required, accounts that are made from then on cannot send messages until their e-mail address is verified with pryde admin verify-email USERNAME; the server sends no mail."`
 	Proxies       Proxies       `env:"TRUSTED_PROXIES" doc:"Addresses or CIDRs, by comma, of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."`
 	ServiceTokens SecretList    `env:"SERVICE_TOKENS" doc:"Tokens by comma, at least 32 characters each, that other services show in X-Service-Token. /metrics needs one."`
 	Shutdown      time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" doc:"How long a stop waits for what is being handled."`
 
-	ConnectTimeout time.Duration `env:"CONNECT_TIMEOUT" envDefault:"20s" doc:"From the opening of a transport to its CONNECT packet."`
-	AuthTimeout    time.Duration `env:"AUTH_TIMEOUT" envDefault:"10s" doc:"From the CONNECT packet of a socket to the verdict."`
-	MaxConnections int           `env:"SOCKET_MAX_CONNECTIONS_PER_USER" envDefault:"20" doc:"Sockets that one person may have; the oldest goes when there is one more."`
-	MaxPending     int           `env:"SOCKET_MAX_PENDING_PER_ADDRESS" envDefault:"256" doc:"Transports of one address (a /64 network of IPv6) that have not authenticated; more are answered 429."`
+	ConnectTimeout       time.Duration `env:"CONNECT_TIMEOUT" envDefault:"20s" doc:"From the opening of a transport to its CONNECT packet."`
+	AuthTimeout          time.Duration `env:"AUTH_TIMEOUT" envDefault:"10s" doc:"From the CONNECT packet of a socket to the verdict."`
+	MaxConnections       int           `env:"SOCKET_MAX_CONNECTIONS_PER_USER" envDefault:"20" doc:"Sockets that one person may have; the oldest goes when there is one more."`
+	MaxPendingPerAddress int           `env:"SOCKET_MAX_PENDING_PER_ADDRESS" envDefault:"256" doc:"Transports of one address (a /64 network of IPv6) that have not authenticated; more are answered 429."`
 
 	JWTSecret        Secret        `env:"JWT_SECRET" doc:"Signs access tokens; at least 32 characters. Made on the first start in development."`
 	JWTRefreshSecret Secret        `env:"JWT_REFRESH_SECRET" doc:"Signs refresh tokens; at least 32 characters, another one than JWT_SECRET. Made on the first start in development."`
@@ -59,6 +61,15 @@ type Environment string
 const (
 	Development Environment = "development"
 	Production  Environment = "production"
+)
+
+// A Verification says whether people have to verify their e-mail addresses.
+type Verification string
+
+// The kinds of verification.
+const (
+	VerificationOff      Verification = "off"
+	VerificationRequired Verification = "required"
 )
 
 // LoadConfig reads the variables and reports every mistake at once, each by its variable.
@@ -125,10 +136,12 @@ func (c Config) check() []error {
 	expect(c.Env == Development || c.Env == Production, "APP_ENV", "want development or production")
 	expect(c.Port > 0 && c.Port < 1<<16, "PORT", "want 1 to 65535")
 	expect(c.DataDir != "", "DATA_DIR", "must not be empty")
+	expect(c.RootDomain == "" || domainForm.MatchString(c.RootDomain) && len(c.RootDomain) <= maxDomain, "ROOT_DOMAIN", "want a domain such as example.com, without scheme and port")
+	expect(c.Verification == VerificationOff || c.Verification == VerificationRequired, "EMAIL_VERIFICATION", "want off or required")
 	expect(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "LOG_LEVEL", "want debug, info, warn or error")
 	expect(c.MaxConnections > 0, "SOCKET_MAX_CONNECTIONS_PER_USER", "want at least 1")
 	expect(c.RateLimitFactor > 0 && !math.IsInf(c.RateLimitFactor, 0), "RATE_LIMIT_FACTOR", "want a number above 0")
-	expect(c.MaxPending > 0, "SOCKET_MAX_PENDING_PER_ADDRESS", "want at least 1")
+	expect(c.MaxPendingPerAddress > 0, "SOCKET_MAX_PENDING_PER_ADDRESS", "want at least 1")
 	expect(c.IdleTimeout == 0 || c.IdleTimeout >= minIdle && c.IdleTimeout <= maxIdle, "SESSION_IDLE_TIMEOUT_MS", "want 0, or 600000 to 31536000000")
 	expect(c.JWTSecret == "" || len(c.JWTSecret) >= minSecret, "JWT_SECRET", "want at least 32 characters")
 	expect(c.JWTRefreshSecret == "" || len(c.JWTRefreshSecret) >= minSecret, "JWT_REFRESH_SECRET", "want at least 32 characters")
@@ -148,6 +161,13 @@ func (c Config) check() []error {
 	}
 	return errs
 }
+
+// domainForm is that of a domain that a cookie can be set for: of two labels at least, the last
+// of which begins with a letter, as that of no IP address does.
+var domainForm = regexp.MustCompile(`(?i)^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// maxDomain is the longest name of a domain, in bytes.
+const maxDomain = 253
 
 // shortest is the least value of a duration.
 func shortest(name string) time.Duration {

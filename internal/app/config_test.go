@@ -19,6 +19,7 @@ func TestConfigReportsEveryMistakeByVariable(t *testing.T) {
 		"APP_ENV": "staging", "PORT": "0", "AUTH_TIMEOUT": "soon", "REFRESH_TOKEN_EXPIRY": "-3d", "JWT_SECRET": "hunter2",
 		"MESSAGE_ENCRYPTION_KEY": "abc", "TRUSTED_PROXIES": "here", "CORS_ORIGINS": "example.com", "SERVICE_TOKENS": "short-token",
 		"RATE_LIMIT_FACTOR": "many", "LOG_LEVEL": "loud", "SOCKET_MAX_CONNECTIONS_PER_USER": "0", "RATE_LIMITS": "send_message=x",
+		"ROOT_DOMAIN": "https://example.com", "EMAIL_VERIFICATION": "sometimes",
 	})
 	if err == nil {
 		t.Fatal("was accepted")
@@ -26,6 +27,7 @@ func TestConfigReportsEveryMistakeByVariable(t *testing.T) {
 	for _, name := range []string{
 		"APP_ENV", "PORT", "AUTH_TIMEOUT", "REFRESH_TOKEN_EXPIRY", "JWT_SECRET", "MESSAGE_ENCRYPTION_KEY", "TRUSTED_PROXIES", "CORS_ORIGINS",
 		"SERVICE_TOKENS", "RATE_LIMIT_FACTOR", "LOG_LEVEL", "SOCKET_MAX_CONNECTIONS_PER_USER", "RATE_LIMITS",
+		"ROOT_DOMAIN", "EMAIL_VERIFICATION",
 	} {
 		if !strings.Contains("\n"+err.Error(), "\n"+name+": ") {
 			t.Errorf("no line about %s in:\n%v", name, err)
@@ -34,6 +36,18 @@ func TestConfigReportsEveryMistakeByVariable(t *testing.T) {
 	for _, secret := range []string{"hunter2", "short-token", "abc"} {
 		if strings.Contains(err.Error(), secret) {
 			t.Errorf("a value is shown in:\n%v", err)
+		}
+	}
+}
+
+func TestTheRootDomainIsADomain(t *testing.T) {
+	for domain, want := range map[string]bool{
+		"": true, "example.com": true, "Chat.Example.co.uk": true, "xn--bcher-kva.example": true,
+		".example.com": false, "example.com.": false, "com": false, "example.com:443": false, "example.com/": false, "a b.example": false,
+		"192.0.2.1": false, "-a.example": false, "exämple.com": false, "example.com;Secure": false, strings.Repeat("a.", 130) + "com": false,
+	} {
+		if _, err := app.LoadConfig(map[string]string{"ROOT_DOMAIN": domain}); (err == nil) != want {
+			t.Errorf("%q: %v", domain, err)
 		}
 	}
 }

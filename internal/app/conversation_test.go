@@ -328,6 +328,9 @@ func TestAThirdPersonGetsNothingFromAnyRoute(t *testing.T) {
 	eve.do(404, "DELETE", "/api/messages/"+m.ID.String()+"?deleteForAll=true", nil)
 	eve.do(404, "PUT", eve.conversation(ann)+"/last-read", wire.LastRead{MessageID: m.ID})
 	eve.do(404, "GET", "/api/messages/"+ann.id.String()+"?before="+m.ID.String(), nil)
+	for _, list := range []string{"/api/messages/conversations", "/api/messages/list", "/api/messages"} {
+		eve.do(404, "GET", list+"?before="+m.ID.String(), nil)
+	}
 	if got := read[[]wire.Message](t, eve.do(200, "GET", "/api/messages/"+ann.id.String(), nil)); len(got) != 0 {
 		t.Errorf("eve sees %+v", got)
 	}

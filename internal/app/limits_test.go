@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pryde/internal/testkit"
 	"pryde/internal/wire"
@@ -53,7 +54,7 @@ func TestAMessageCountsTheSameFromEitherDoor(t *testing.T) {
 	}
 	p := decode[wire.Problem](t, posted.Body)
 	after, err := strconv.Atoi(posted.Header.Get("Retry-After"))
-	if posted.Status != http.StatusTooManyRequests || p.Error != "Too Many Requests" || p.Code != "RATE_LIMITED" || err != nil || after < 1 || after > 360 || p.RetryAfter != after {
+	if posted.Status != http.StatusTooManyRequests || p.Error != "Too Many Requests" || p.Code != "RATE_LIMITED" || err != nil || after < 1 || after > 360 || p.RetryAfter != (after+59)/60 {
 		t.Errorf("REST answered %d %s, Retry-After %q", posted.Status, posted.Body, posted.Header.Get("Retry-After"))
 	}
 	for name, want := range map[string]string{"RateLimit-Limit": "10", "RateLimit-Remaining": "0", "RateLimit-Policy": "10;w=3600"} {
@@ -98,6 +99,29 @@ func TestLoginsAreCountedByTheAddressBehindTheProxy(t *testing.T) {
 			t.Errorf("from %s: answered %d %s, %v; want %d", tt.address, got.Status, got.Body, err, tt.want)
 		}
 	}
+}
+
+func TestMinorsNeitherUseUpSignUpsNorAreRefusedByThem(t *testing.T) {
+	w := start(t, t.TempDir(), map[string]string{"RATE_LIMIT_FACTOR": "1", "RATE_LIMITS": "signup=1/1h"})
+	minor := form("minor")
+	minor.Birthday = time.Now().AddDate(-17, 0, 0).Format(time.DateOnly)
+	tooYoung := func() {
+		t.Helper()
+		got := w.do(w.rest(), "POST", "/api/auth/signup", minor, http.StatusForbidden)
+		if p := decode[wire.Problem](t, got.Body); p.Code != "UNDERAGE" || !strings.HasPrefix(got.Header.Get("RateLimit-Policy"), "800;") {
+			t.Errorf("answered %s, counted by %s", got.Body, got.Header.Get("RateLimit-Policy"))
+		}
+	}
+	tooYoung()
+	tooYoung()
+
+	got := w.do(w.rest(), "POST", "/api/auth/signup", form("adult"), http.StatusCreated)
+
+	if policy := got.Header.Get("RateLimit-Policy"); policy != "1;w=3600" {
+		t.Errorf("a sign-up is counted by %s", policy)
+	}
+	w.do(w.rest(), "POST", "/api/auth/signup", form("adult_2"), http.StatusTooManyRequests)
+	tooYoung()
 }
 
 func TestRefreshIsCountedBySessionAndNotWithEverythingElse(t *testing.T) {

@@ -36,6 +36,18 @@ func (e *ear) count(event string) (n int) {
 	return n
 }
 
+// last returns the payload of the last event with this name.
+func (e *ear) last(event string) jsontext.Value {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i, name := range slices.Backward(e.heard) {
+		if args, err := wire.Decode[[]jsontext.Value](e.raw[i]); name == event && err == nil && len(args) > 1 {
+			return args[1]
+		}
+	}
+	return nil
+}
+
 // first returns the names of the first events.
 func (e *ear) first(n int) []string {
 	e.mu.Lock()
@@ -113,6 +125,53 @@ func awaitPresence(p *person, c *testkit.Conn, of id.User) {
 	p.w.t.Helper()
 	for decode[wire.UserRef](p.w.t, p.await(c, "user_online").Payload()).UserID != of {
 	}
+}
+
+func TestNobodySeesAcrossABlock(t *testing.T) {
+	w := newWorld(t)
+	ann, bob, eve := w.signUp(), w.signUp(), w.signUp()
+	b, bobHeard := bob.listen()
+	a, annHeard := ann.listen()
+	e, eveHeard := eve.listen()
+	awaitPresence(bob, b, eve.id)
+	awaitPresence(ann, a, eve.id)
+	awaitPresence(eve, e, eve.id)
+
+	bob.block(ann)
+	for p, c := range map[*person]*testkit.Conn{ann: a, bob: b} {
+		if gone := decode[wire.UserRef](t, p.await(c, "user_offline").Payload()).UserID; gone != ann.id && gone != bob.id || gone == p.id {
+			t.Errorf("a block showed %s that %s went", p.name, gone)
+		}
+	}
+	bobKnew, annKnew, eveKnew := bobHeard.about(ann.id), annHeard.about(bob.id), eveHeard.about(ann.id)
+	b.Close()
+	b, again := bob.listen()
+	if list := decode[[]id.User](t, again.last("online_users")); slices.Contains(list, ann.id) || !slices.Contains(list, eve.id) {
+		t.Errorf("bob was greeted with %v: with ann, or without eve", list)
+	}
+	if err := a.Emit("get_online_users", nil); err != nil {
+		t.Fatal(err)
+	}
+	if list := decode[[]id.User](t, ann.await(a, "online_users").Payload()); slices.Contains(list, bob.id) || !slices.Contains(list, eve.id) {
+		t.Errorf("ann asked and was told %v: with bob, or without eve", list)
+	}
+	ned := w.signUp()
+	ned.connect()
+	awaitPresence(bob, b, ned.id)
+	awaitPresence(ann, a, ned.id)
+	if got := append(again.about(ann.id), bobHeard.about(ann.id)[len(bobKnew):]...); len(got) > 0 {
+		t.Errorf("bob heard %q of ann", got)
+	}
+	if got := annHeard.about(bob.id)[len(annKnew):]; len(got) > 0 {
+		t.Errorf("ann heard %q of bob", got)
+	}
+	if got := eveHeard.about(ann.id); !slices.Equal(got, eveKnew) {
+		t.Errorf("eve heard %q of ann, before the block %q", got, eveKnew)
+	}
+
+	bob.do(200, "DELETE", "/api/blocks/"+ann.id.String(), nil)
+	awaitPresence(bob, b, ann.id)
+	awaitPresence(ann, a, bob.id)
 }
 
 func TestEverybodyIsOnTheListThatTheyGet(t *testing.T) {

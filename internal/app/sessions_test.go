@@ -106,8 +106,12 @@ func TestBlockedPeopleDoNotFindEachOther(t *testing.T) {
 			t.Errorf("%s finds %s", who.name, got.Body)
 		}
 	}
-	if got := decode[wire.Profile](t, w.do(bob.rest, "GET", "/api/users/"+ann.id.String(), nil, http.StatusOK).Body); !got.HasBlockedCurrentUser {
-		t.Errorf("bob sees %+v", got)
+	w.do(ann.rest, "GET", "/api/users/"+bob.id.String(), nil, http.StatusOK)
+	for _, identifier := range []string{ann.id.String(), ann.name} {
+		got := w.do(bob.rest, "GET", "/api/users/"+identifier, nil, http.StatusForbidden)
+		if p := decode[wire.Problem](t, got.Body); p.Message != "Profile not accessible" || strings.Contains(string(got.Body), ann.name) {
+			t.Errorf("bob sees %s", got.Body)
+		}
 	}
 }
 

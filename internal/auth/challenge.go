@@ -31,7 +31,6 @@ type challengeClaims struct {
 type Challenge struct {
 	User id.User
 	bond string
-	keys Keys
 }
 
 // Challenge returns a temporary token for somebody who has proven the first of two factors. It
@@ -60,12 +59,12 @@ func (s *Sessions) Challenged(token string) (Challenge, error) {
 	if err != nil || u.IsZero() || c.Type != challengeType || !c.Requires2FA {
 		return Challenge{}, ErrChallengeInvalid
 	}
-	return Challenge{User: u, bond: c.Bond, keys: s.verifier.keys}, nil
+	return Challenge{User: u, bond: c.Bond}, nil
 }
 
 // Holds reports whether a challenge was made for this secret of the account.
-func (c Challenge) Holds(secret string) bool {
-	return hmac.Equal([]byte(c.bond), []byte(bond(c.keys, c.User, secret)))
+func (s *Sessions) Holds(c Challenge, secret string) bool {
+	return hmac.Equal([]byte(c.bond), []byte(bond(s.verifier.keys, c.User, secret)))
 }
 
 // bond says nothing about the secret to those who read the token.

@@ -24,8 +24,8 @@ func TestAChallengeHoldsForItsSecretAndTenMinutes(t *testing.T) {
 	token := challenge(t, h, "one")
 
 	c, err := h.Challenged(token)
-	if err != nil || c.User != alice || !c.Holds("one") || c.Holds("two") {
-		t.Errorf("user %v, holds %t and %t, %v", c.User, c.Holds("one"), c.Holds("two"), err)
+	if err != nil || c.User != alice || !h.Holds(c, "one") || h.Holds(c, "two") {
+		t.Errorf("user %v, holds %t and %t, %v", c.User, h.Holds(c, "one"), h.Holds(c, "two"), err)
 	}
 	h.advance(10*time.Minute - 2*time.Second)
 	if _, err := h.Challenged(token); err != nil {

@@ -215,17 +215,19 @@ func (s *Sessions) present(n Session, now time.Time) (Tokens, error) {
 }
 
 // Verify returns who an access token speaks for, or the fault that says why it does not count:
-// one about the token, one of Accounts, or ErrSessionEnded.
+// one about the token, one of Accounts, or ErrSessionEnded. Where the session lives and the
+// account may not be used, which is a fault of KindForbidden, it returns both.
 func (s *Sessions) Verify(ctx context.Context, token string) (Identity, error) {
 	claim, err := s.verifier.Access(token)
 	if err != nil {
 		return Identity{}, err
 	}
 	who := Identity{User: claim.User, Session: claim.Session}
-	if err := s.Check(ctx, who); err != nil {
+	err = s.Check(ctx, who)
+	if err != nil && fault.Of(err).Kind != fault.KindForbidden {
 		return Identity{}, err
 	}
-	return who, nil
+	return who, err
 }
 
 // Check returns nil while the session of an identity lives and its account is in use, else the

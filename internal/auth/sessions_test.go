@@ -97,8 +97,11 @@ func TestWrongStandingRefuses(t *testing.T) {
 			tokens, s := h.start(t)
 			h.accounts.set(map[id.User]error{alice: c.standing})
 
-			_, err := h.Verify(t.Context(), tokens.Access)
+			who, err := h.Verify(t.Context(), tokens.Access)
 			sameFault(t, err, c.want)
+			if known := who == (auth.Identity{User: alice, Session: s.ID}); known != (c.want.Kind == fault.KindForbidden) {
+				t.Errorf("refused as %+v, want the owner of the session where the account may not be used", who)
+			}
 			if got := auth.SocketRefusal(fault.Of(err)); c.onSocket != "" && got != c.onSocket {
 				t.Errorf("a socket hears %q, want %q", got, c.onSocket)
 			}
@@ -106,8 +109,11 @@ func TestWrongStandingRefuses(t *testing.T) {
 			sameFault(t, err, c.want)
 
 			h.store.change(s.ID, func(s *auth.Session) { s.RevokedAt = h.clock() })
-			_, err = h.Verify(t.Context(), tokens.Access)
+			who, err = h.Verify(t.Context(), tokens.Access)
 			sameFault(t, err, c.afterwards)
+			if who != (auth.Identity{}) {
+				t.Errorf("once revoked it speaks for %+v", who)
+			}
 			if got := auth.SocketRefusal(fault.Of(err)); c.onSocket != "" && got != c.onSocket {
 				t.Errorf("once revoked a socket hears %q, want %q", got, c.onSocket)
 			}

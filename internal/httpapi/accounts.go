@@ -13,10 +13,11 @@ import (
 
 // Accounts are the operations behind the routes of accounts.
 type Accounts interface {
+	MayJoin(in wire.SignUp) error
 	SignUp(ctx context.Context, in wire.SignUp, from auth.Device) (auth.Entered[wire.SignedUp], error)
 	LogIn(ctx context.Context, in wire.LogIn, from auth.Device) (auth.Entered[wire.LoggedIn], error)
 	SecondStep(ctx context.Context, in wire.SecondStep, from auth.Device) (auth.Entered[wire.LoggedIn], error)
-	Refresh(ctx context.Context, token string, from auth.Device) (auth.Entered[wire.Refreshed], error)
+	Refresh(ctx context.Context, token string) (auth.Entered[wire.Refreshed], error)
 	LogOut(ctx context.Context, who auth.Identity) (wire.Done, error)
 	LogOutAll(ctx context.Context, who auth.Identity) (wire.Done, error)
 	ChangePassword(ctx context.Context, who auth.Identity, in wire.PasswordChange) (wire.Done, error)
@@ -29,7 +30,7 @@ type Accounts interface {
 
 // BindAccounts binds the routes of accounts.
 func BindAccounts(a *API, ops Accounts) {
-	Bind(a, wire.PostSignUp, func(ctx context.Context, c Call, in wire.SignUp) (Answer, error) {
+	bindChecked(a, wire.PostSignUp, ops.MayJoin, func(ctx context.Context, c Call, in wire.SignUp) (Answer, error) {
 		return entered(ops.SignUp(ctx, in, a.device(c)))
 	})
 	Bind(a, wire.PostLogIn, func(ctx context.Context, c Call, in wire.LogIn) (Answer, error) {
@@ -39,7 +40,7 @@ func BindAccounts(a *API, ops Accounts) {
 		return entered(ops.SecondStep(ctx, in, a.device(c)))
 	})
 	Bind(a, wire.PostRefresh, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
-		return entered(ops.Refresh(ctx, refreshToken(c.http), a.device(c)))
+		return entered(ops.Refresh(ctx, refreshToken(c.http)))
 	})
 	Bind(a, wire.GetAuthStatus, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
 		who, err := a.whoever(ctx, c)
@@ -107,11 +108,15 @@ func (a *API) whoever(ctx context.Context, c Call) (auth.Identity, error) {
 }
 
 // leaver returns whose session is to end: that of the access token, or of the refresh cookie
-// where the access token does not count, which often has expired when somebody logs out.
+// where the access token does not count, which often has expired when somebody logs out. Who may
+// not use their account may leave it.
 func (a *API) leaver(ctx context.Context, c Call) (auth.Identity, error) {
 	who, err := a.o.Verifier.Verify(ctx, bearer(c.http))
-	if err == nil || fault.Of(err).Kind != fault.KindUnauthenticated {
-		return who, err
+	switch {
+	case err == nil || fault.Of(err).Kind == fault.KindForbidden:
+		return who, nil
+	case fault.Of(err).Kind != fault.KindUnauthenticated:
+		return auth.Identity{}, err
 	}
 	if who, noCookie := a.o.Verifier.Holder(refreshToken(c.http)); noCookie == nil {
 		return who, nil
@@ -128,5 +133,5 @@ func refreshToken(r *http.Request) string {
 }
 
 func (a *API) device(c Call) auth.Device {
-	return auth.Device{UserAgent: clip(c.http.UserAgent(), 500), Address: a.Address(c.http)}
+	return auth.Device{UserAgent: c.http.UserAgent(), Address: a.Address(c.http)}
 }

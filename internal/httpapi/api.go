@@ -33,6 +33,7 @@ const (
 // Verifier says who a token belongs to, or returns a fault.
 type Verifier interface {
 	// Verify reads an access token, and asks whether its session and its account still count.
+	// With a fault of KindForbidden it says whose living session it is all the same.
 	Verify(ctx context.Context, token string) (auth.Identity, error)
 	// Holder reads a refresh token. It says nothing about whether the session lives.
 	Holder(refreshToken string) (auth.Identity, error)
@@ -57,6 +58,7 @@ type Options struct {
 	Origins  func(*http.Request) bool // whether the Origin of a request is one of ours; true without one
 	Trusted  []netip.Prefix           // proxies whose X-Forwarded-For and -Proto are believed
 	Cookie   CookieOptions
+	Version  string // of this build, as it is shown
 	Metrics  *metric.Registry
 	Log      *slog.Logger
 	Now      func() time.Time
@@ -119,10 +121,17 @@ type Answer struct {
 
 // Bind makes fn the answer to a route. The compiler holds fn to the route's body.
 func Bind[In, Out any](a *API, route wire.Route[In, Out], fn func(ctx context.Context, c Call, in In) (Answer, error)) {
+	bindChecked(a, route, nil, fn)
+}
+
+// bindChecked is Bind for a route whose body check may refuse before the request counts against
+// any budget of the route but the first. A nil check refuses nothing, and everything is counted
+// before the body is read.
+func bindChecked[In, Out any](a *API, route wire.Route[In, Out], check func(In) error, fn func(ctx context.Context, c Call, in In) (Answer, error)) {
 	spec := route.Spec()
 	handle := func(w http.ResponseWriter, r *http.Request) {
 		started := a.o.Now()
-		err := answer(a, spec, w, r, fn)
+		err := answer(a, spec, w, r, check, fn)
 		a.measures.took(spec, a.o.Now().Sub(started), err)
 		if err != nil {
 			a.refuse(w, r, err)
@@ -133,14 +142,25 @@ func Bind[In, Out any](a *API, route wire.Route[In, Out], fn func(ctx context.Co
 	}
 }
 
-func answer[In any](a *API, spec *wire.RouteSpec, w http.ResponseWriter, r *http.Request, fn func(context.Context, Call, In) (Answer, error)) error {
+func answer[In any](a *API, spec *wire.RouteSpec, w http.ResponseWriter, r *http.Request, check func(In) error, fn func(context.Context, Call, In) (Answer, error)) error {
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
-	who, err := a.admit(ctx, spec, w, r)
+	count := &budget{api: a, w: w, r: r}
+	early, late := spec.Budgets, []wire.Budget(nil)
+	if check != nil {
+		early, late = early[:1], early[1:]
+	}
+	who, err := a.admit(ctx, spec.Access, early, count)
 	if err != nil {
 		return err
 	}
 	in, err := body[In](w, r)
+	if err == nil && check != nil {
+		err = check(in)
+	}
+	if err == nil {
+		err = count.take(late, who)
+	}
 	if err != nil {
 		return err
 	}
@@ -186,30 +206,29 @@ func (a *API) respond(turn *order.Turn, spec *wire.RouteSpec, w http.ResponseWri
 	a.write(w, r, status, out.Body)
 }
 
-// admit says who is asking, as the route wants it, and counts the request against the budgets
-// of the route: by address before anything is looked up; from the first that is counted
-// otherwise on, once it is known who asks.
-func (a *API) admit(ctx context.Context, spec *wire.RouteSpec, w http.ResponseWriter, r *http.Request) (who auth.Identity, err error) {
-	count := budget{api: a, w: w, r: r}
-	first := slices.IndexFunc(spec.Budgets, func(b wire.Budget) bool { return b.Per != wire.PerAddress })
+// admit says who is asking, as the route wants it, and counts the request against budgets: by
+// address before anything is looked up; from the first that is counted otherwise on, once it is
+// known who asks.
+func (a *API) admit(ctx context.Context, access wire.Access, budgets []wire.Budget, count *budget) (who auth.Identity, err error) {
+	first := slices.IndexFunc(budgets, func(b wire.Budget) bool { return b.Per != wire.PerAddress })
 	if first < 0 {
-		first = len(spec.Budgets)
+		first = len(budgets)
 	}
-	if err := count.take(spec.Budgets[:first], who); err != nil {
+	if err := count.take(budgets[:first], who); err != nil {
 		return auth.Identity{}, err
 	}
-	switch spec.Access {
+	switch access {
 	case wire.Public:
 	case wire.Cookie:
-		if !a.o.Origins(r) {
+		if !a.o.Origins(count.r) {
 			return auth.Identity{}, errOrigin
 		}
 	default:
-		if who, err = a.o.Verifier.Verify(ctx, bearer(r)); err != nil {
+		if who, err = a.o.Verifier.Verify(ctx, bearer(count.r)); err != nil {
 			return auth.Identity{}, err
 		}
 	}
-	return who, count.take(spec.Budgets[first:], who)
+	return who, count.take(budgets[first:], who)
 }
 
 var errOrigin = fault.Forbidden("ORIGIN_NOT_ALLOWED", "Origin not allowed")

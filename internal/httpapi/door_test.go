@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,6 +146,52 @@ func TestTroubleOfTheStoreIsNever401(t *testing.T) {
 
 	if w := d.do(httptest.NewRequest("GET", "/api/auth/me", nil)); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
 		t.Errorf("answered %d with Retry-After %q", w.Code, w.Header().Get("Retry-After"))
+	}
+}
+
+// leaving are accounts of which somebody logs out.
+type leaving struct {
+	httpapi.Accounts
+	left auth.Identity
+}
+
+func (l *leaving) LogOut(_ context.Context, who auth.Identity) (wire.Done, error) {
+	l.left = who
+	return wire.Done{Success: true}, nil
+}
+
+func TestWhoMayNotUseTheirAccountMayLogOut(t *testing.T) {
+	for _, refused := range []*fault.Fault{auth.ErrAccountBanned, auth.ErrAccountDeactivated} {
+		d, ops := newDoor(t), &leaving{}
+		who := auth.Identity{Session: "theirs"}
+		d.verify = func(string) (auth.Identity, error) { return who, refused }
+		httpapi.BindAccounts(d.API, ops)
+
+		w := d.do(httptest.NewRequest("POST", "/api/auth/logout", nil))
+		if w.Code != http.StatusOK || ops.left != who || !strings.Contains(w.Header().Get("Set-Cookie"), "refreshToken=; Path=/; Max-Age=0") {
+			t.Errorf("%s: answered %d %s with the cookie %q; the session %q ended", refused.Code, w.Code, w.Body, w.Header().Get("Set-Cookie"), ops.left.Session)
+		}
+		if w := d.do(httptest.NewRequest("GET", "/api/auth/me", nil)); w.Code != http.StatusForbidden {
+			t.Errorf("%s: everything else is answered %d", refused.Code, w.Code)
+		}
+	}
+}
+
+func TestPagesOfOtherOriginsReadTheHeadersTheyNeed(t *testing.T) {
+	d := newDoor(t)
+	httpapi.BindHealth(d.API)
+	r := httptest.NewRequest("GET", "/api/health", nil)
+	r.Header.Set("Origin", "https://app.example.com")
+
+	shown := strings.Split(d.do(r).Header().Get("Access-Control-Expose-Headers"), ", ")
+
+	for _, name := range []string{
+		"Authorization", "X-CSRF-Token", "X-Mutation-Id", "X-Request-Id", "Retry-After", "X-Next-Cursor",
+		"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy",
+	} {
+		if !slices.Contains(shown, name) {
+			t.Errorf("%s is not exposed", name)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -88,6 +89,12 @@ type Rejected interface {
 	Problems() []wire.FieldProblem
 }
 
+// Unverified is an error of somebody who has to verify their e-mail address first.
+type Unverified interface {
+	error
+	Address() string
+}
+
 // refuse answers with what went wrong. What is no fault is logged and answered with a fixed
 // sentence.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
@@ -97,18 +104,20 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	p := wire.Problem{Message: f.Text, Code: f.Code}
 	if f.RetryAfter > 0 {
-		p.RetryAfter = seconds(f.RetryAfter)
-		w.Header().Set("Retry-After", strconv.Itoa(p.RetryAfter))
+		w.Header().Set("Retry-After", strconv.Itoa(seconds(f.RetryAfter)))
 	}
 	switch f.Kind {
 	case fault.KindRateLimited:
-		p.Error = "Too Many Requests"
+		p.Error, p.RetryAfter = "Too Many Requests", int(math.Ceil(f.RetryAfter.Minutes()))
 	case fault.KindLocked:
 		p.LockoutUntil = a.o.Now().Add(f.RetryAfter)
 	}
 	if rejected := Rejected(nil); errors.As(err, &rejected) {
 		no := false
 		p.Success, p.Errors = &no, rejected.Problems()
+	}
+	if unverified := Unverified(nil); errors.As(err, &unverified) {
+		p.Email, p.Action = unverified.Address(), "resend_verification"
 	}
 	a.write(w, r, statuses[f.Kind], p)
 }
@@ -119,7 +128,7 @@ func (c Call) list() (wire.ListQuery, error) {
 	params := c.http.URL.Query()
 	if s := params.Get("limit"); params.Has("limit") {
 		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 {
+		if err != nil && !errors.Is(err, strconv.ErrRange) || n < 1 {
 			return q, errBadLimit
 		}
 		q.Limit = min(n, 100)

@@ -76,11 +76,16 @@ func (a *API) headers(w http.ResponseWriter, r *http.Request, rid string) {
 	h.Set("Cache-Control", "no-store, no-cache, must-revalidate, proxy-revalidate")
 	h.Set("Pragma", "no-cache")
 	h.Set("Expires", "0")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	a.secure(h, r)
+}
+
+// secure sets what every response tells the browser.
+func (a *API) secure(h http.Header, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	if a.proxies().Trust(r.RemoteAddr) && strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") {
 		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 	}
@@ -89,7 +94,7 @@ func (a *API) headers(w http.ResponseWriter, r *http.Request, rid string) {
 const (
 	allowMethods  = "GET,POST,PUT,DELETE,PATCH,OPTIONS"
 	allowHeaders  = "Content-Type, Authorization, X-Requested-With, X-XSRF-TOKEN, x-auth-token, X-CSRF-Token, X-Frontend-Version, X-Session-Id, X-Mutation-Id, X-Request-Id, Cache-Control, Idempotency-Key"
-	exposeHeaders = "Authorization, X-CSRF-Token, X-Mutation-Id, X-Request-Id, Retry-After, X-Next-Cursor"
+	exposeHeaders = "Authorization, X-CSRF-Token, X-Mutation-Id, X-Request-Id, Retry-After, X-Next-Cursor, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy"
 )
 
 // cross answers for other origins, and preflights. It reports whether the request goes on.

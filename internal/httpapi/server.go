@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"runtime/debug"
 
 	"pryde/internal/wire"
 )
@@ -12,24 +11,14 @@ const oldestPage = "1.0.0"
 
 // bindVersion binds the routes that say which version of the server this is.
 func bindVersion(a *API) {
-	version := buildVersion()
 	Bind(a, wire.GetVersion, func(context.Context, Call, wire.None) (Answer, error) {
-		return Answer{Body: wire.Version{Version: version, Timestamp: a.o.Now()}}, nil
+		return Answer{Body: wire.Version{Version: a.o.Version, Timestamp: a.o.Now()}}, nil
 	})
 	Bind(a, wire.GetVersionStatus, func(context.Context, Call, wire.None) (Answer, error) {
 		return Answer{Body: wire.VersionStatus{
-			PWAEnabled: true, MinFrontendVersion: oldestPage, BackendVersion: version, Timestamp: a.o.Now(),
+			PWAEnabled: true, MinFrontendVersion: oldestPage, BackendVersion: a.o.Version, Timestamp: a.o.Now(),
 		}}, nil
 	})
-}
-
-// buildVersion returns the version that the build wrote into the binary.
-func buildVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
 }
 
 // bindFormerPage binds what the former page asks for although there is nothing of it here: its

@@ -84,9 +84,8 @@ func (s *Service) UnmarkUnread(ctx context.Context, who auth.Identity, with id.U
 // DeleteConversation deletes every message with somebody for the caller alone. A later message
 // brings the conversation back, with what is new.
 func (s *Service) DeleteConversation(ctx context.Context, who auth.Identity, with id.User) (wire.Outcome[wire.ConversationDeleted], error) {
-	err := s.inLane(ctx, Between(who.User, with), func(ctx context.Context) error {
-		_, err := s.store.Clear(ctx, who.User, with)
-		return err
+	err := s.change(ctx, Between(who.User, with), func(ctx context.Context) error {
+		return s.store.Clear(ctx, who.User, with)
 	})
 	if err != nil {
 		return wire.Outcome[wire.ConversationDeleted]{}, fmt.Errorf("delete conversation: %w", err)

@@ -3,6 +3,7 @@ package message
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"pryde/internal/auth"
 	"pryde/internal/fault"
@@ -27,7 +28,7 @@ func (s *Service) Edit(ctx context.Context, who auth.Identity, of id.Message, in
 	if text == "" {
 		return wire.Outcome[wire.Message]{}, errNoNewContent
 	}
-	m, known, err := s.mine(ctx, who, of)
+	m, known, err := s.seen(ctx, who, of)
 	if err != nil {
 		return wire.Outcome[wire.Message]{}, err
 	}
@@ -37,12 +38,14 @@ func (s *Service) Edit(ctx context.Context, who auth.Identity, of id.Message, in
 	if err := s.mayMeet(ctx, who.User, m.Recipient); err != nil {
 		return wire.Outcome[wire.Message]{}, err
 	}
+	if err := s.people.MayWrite(ctx, who.User, m.Recipient); err != nil {
+		return wire.Outcome[wire.Message]{}, err
+	}
 
-	err = s.inLane(ctx, m.Conversation(), func(ctx context.Context) (err error) {
+	err = s.change(ctx, m.Conversation(), func(ctx context.Context) (err error) {
 		m, err = s.store.Edit(ctx, of, text, s.now())
 		return err
 	})
-	s.recent.Forget(of.String())
 	if err != nil {
 		return wire.Outcome[wire.Message]{}, fmt.Errorf("edit message: %w", err)
 	}
@@ -71,7 +74,7 @@ func (s *Service) Delete(ctx context.Context, who auth.Identity, of id.Message, 
 	}
 
 	changed := false
-	err = s.inLane(ctx, m.Conversation(), func(ctx context.Context) (err error) {
+	err = s.change(ctx, m.Conversation(), func(ctx context.Context) (err error) {
 		if forAll {
 			m, changed, err = s.store.DeleteForAll(ctx, of, s.now())
 		} else {
@@ -79,11 +82,17 @@ func (s *Service) Delete(ctx context.Context, who auth.Identity, of id.Message, 
 		}
 		return err
 	})
-	s.recent.Forget(of.String())
 	if err != nil {
 		return wire.Outcome[wire.Deleted]{}, fmt.Errorf("delete message: %w", err)
 	}
-	return deleted(who.User, m, forAll, changed), nil
+	out := deleted(who.User, m, forAll, changed)
+	if apart := s.mayMeet(ctx, who.User, m.Recipient); apart != nil {
+		// Nothing is told across a block; its end asks for a reload.
+		for i := range out.After {
+			out.After[i].Rooms = []wire.Room{wire.UserRoom(who.User)}
+		}
+	}
+	return out, nil
 }
 
 func deleted(by id.User, m Message, forAll, changed bool) wire.Outcome[wire.Deleted] {
@@ -100,6 +109,22 @@ func deleted(by id.User, m Message, forAll, changed bool) wire.Outcome[wire.Dele
 		out.After = []wire.Outgoing{wire.MessageGone.At(m.Changed, wire.UserRoom(by), gone)}
 	}
 	return out
+}
+
+// seen is mine for a message that the caller did not delete for themselves.
+func (s *Service) seen(ctx context.Context, who auth.Identity, of id.Message) (Message, map[id.User]wire.Person, error) {
+	m, known, err := s.mine(ctx, who, of)
+	if err != nil {
+		return Message{}, nil, err
+	}
+	seers, err := s.store.SeenBy(ctx, of)
+	if err != nil {
+		return Message{}, nil, fmt.Errorf("find message: %w", err)
+	}
+	if !slices.Contains(seers, who.User) {
+		return Message{}, nil, ErrNoMessage
+	}
+	return m, known, nil
 }
 
 // mine returns a message that the caller takes part in, and its participants. Nobody else

@@ -120,10 +120,14 @@ type State struct {
 
 // A Receipt is what the reading or the arrival of a message changed.
 type Receipt struct {
-	Message   Message // Changed is the commit's number where anything changed
-	Read      bool    // the read mark moved
-	Delivered bool    // the mark of what was delivered moved
+	Message  Message    // Changed is the commit's number where anything changed
+	Read     bool       // the read mark moved
+	Unmarked bool       // the mark "unread" went although the read mark did not move
+	Arrived  id.Message // the newest message that has reached the person by it, where that is new
 }
+
+// Changed reports whether anything did.
+func (r Receipt) Changed() bool { return r.Read || r.Unmarked || !r.Arrived.IsZero() }
 
 // A Page is a part of a list, and whether there is more behind it.
 type Page[T any] struct {
@@ -169,9 +173,12 @@ type Store interface {
 	// Append stores a message, both conversation rows and the recipient's unread count in one
 	// commit. Where the attempt is already stored (the same sender and client id; without a
 	// client id the draft's RepeatWindow), it changes nothing and returns that message with again
-	// set. An id that another attempt has taken is an error, not a repeat. Where one of the two
-	// blocks the other by the time of the commit it is a fault of kind forbidden.
+	// set. An id that another attempt has taken is an error, not a repeat. What is new is a fault
+	// of kind forbidden where one of the two blocks the other by the time of the commit. Without a
+	// client id, a message that the sender deleted for themselves is no earlier attempt.
 	Append(ctx context.Context, d Draft) (m Message, again bool, err error)
+	// Attempt finds the message that Append would find to be stored already.
+	Attempt(ctx context.Context, d Draft) (m Message, found bool, err error)
 	// Message returns one message, tombstones included, or ErrNoMessage.
 	Message(ctx context.Context, m id.Message) (Message, error)
 	// SeenBy returns the participants of a message who did not delete it for themselves, or
@@ -210,9 +217,9 @@ type Store interface {
 	// is ErrNoConversation else.
 	Arrange(ctx context.Context, u, peer id.User, create bool, at time.Time, set func(*Settings)) (State, bool, error)
 	// Clear hides every message that a person can see in the conversation with a peer from that
-	// person, and takes the mark "unread" away. It reports whether there was any, and is
-	// ErrNoConversation where the person does not have the conversation.
-	Clear(ctx context.Context, u, peer id.User) (bool, error)
+	// person, and takes the mark "unread" away. It is ErrNoConversation where the person does not
+	// have the conversation.
+	Clear(ctx context.Context, u, peer id.User) error
 	// Media returns the messages of a conversation that have an attachment and that viewer can
 	// see, newest first, the first skip left out.
 	Media(ctx context.Context, c Conversation, viewer id.User, skip, limit int) (Page[Message], error)

@@ -122,9 +122,10 @@ func (r *run) send(who, with id.User) {
 func (r *run) change(op string, who id.User, place int) {
 	m, ident := r.model.messages[place-1], auth.Identity{User: who}
 	peer := m.conversation().Other(who)
+	hidden := op != "delete" && op != "hide" && m.hidden[who]
 	stranger, apart := !m.conversation().Has(who), who != peer && r.model.blocked(who, peer)
 	code := func(all ...string) string {
-		if stranger {
+		if stranger || hidden {
 			return "MESSAGE_NOT_FOUND"
 		}
 		for _, c := range all {
@@ -180,12 +181,13 @@ func (m *model) apply(op string, who id.User, place int) {
 		w.gone, w.text = true, ""
 	case op == "hide":
 		w.hidden[who] = true
-	case w.from == w.to:
-		// Notes to oneself have no receipts.
 	case op == "deliver" && !own:
 		s.delivered = max(s.delivered, place)
-	case (op == "read" && !own || op == "read up to") && place > s.read:
-		s.read, s.marked = place, false
+	case op == "read" && !own || op == "read up to":
+		s.marked = false
+		if w.from != w.to { // notes to oneself have no receipts
+			s.read = max(s.read, place)
+		}
 	}
 }
 
@@ -238,13 +240,10 @@ func (r *run) clear(who, with id.User) {
 		return
 	}
 	r.expect("clear", err, "")
-	places := r.model.visible(who, with)
-	for _, place := range places {
+	for _, place := range r.model.visible(who, with) {
 		r.model.messages[place-1].hidden[who] = true
 	}
-	if len(places) > 0 {
-		r.model.side(who, with).marked = false
-	}
+	r.model.side(who, with).marked = false
 }
 
 // part sets a block between two people, or ends it.

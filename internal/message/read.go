@@ -21,25 +21,32 @@ var (
 
 // Thread returns the messages with one person, oldest first.
 func (s *Service) Thread(ctx context.Context, who auth.Identity, with id.User, q wire.ListQuery) (wire.Page[wire.Message], error) {
-	known, err := s.people.People(ctx, []id.User{who.User, with})
+	known, err := s.reader(ctx, who, with)
 	if err != nil {
-		return wire.Page[wire.Message]{}, fmt.Errorf("thread: %w", err)
-	}
-	if _, ok := known[with]; !ok {
-		return wire.Page[wire.Message]{}, errNobody
-	}
-	if err := s.mayMeet(ctx, who.User, with); err != nil {
 		return wire.Page[wire.Message]{}, err
 	}
 	page, err := s.store.PageBefore(ctx, Between(who.User, with), who.User, q.Before, q.Limit)
 	if err != nil {
 		return wire.Page[wire.Message]{}, fmt.Errorf("thread: %w", err)
 	}
+	if _, exists := known[with]; !exists && len(page.Items) == 0 {
+		return wire.Page[wire.Message]{}, errNobody
+	}
 	out := wire.Page[wire.Message]{Items: projectAll(page.Items, known)}
 	if page.More {
 		out.Next = page.Items[0].ID.String()
 	}
 	return out, nil
+}
+
+// reader returns how the caller and somebody else look, if the caller may read what they wrote
+// to each other. Whose account is gone is not there; what they wrote is.
+func (s *Service) reader(ctx context.Context, who auth.Identity, with id.User) (map[id.User]wire.Person, error) {
+	known, err := s.people.People(ctx, []id.User{who.User, with})
+	if err != nil {
+		return nil, fmt.Errorf("look up people: %w", err)
+	}
+	return known, s.mayMeet(ctx, who.User, with)
 }
 
 // mayMeet returns ErrBlocked where one of two people blocks the other.
@@ -56,19 +63,16 @@ func (s *Service) mayMeet(ctx context.Context, u, with id.User) error {
 
 // Media returns the attachments in the messages with one person, newest first.
 func (s *Service) Media(ctx context.Context, who auth.Identity, with id.User, q wire.MediaQuery) (wire.Media, error) {
-	known, err := s.people.People(ctx, []id.User{who.User, with})
+	known, err := s.reader(ctx, who, with)
 	if err != nil {
-		return wire.Media{}, fmt.Errorf("media: %w", err)
-	}
-	if _, ok := known[with]; !ok {
-		return wire.Media{}, errNobody
-	}
-	if err := s.mayMeet(ctx, who.User, with); err != nil {
 		return wire.Media{}, err
 	}
 	page, err := s.store.Media(ctx, Between(who.User, with), who.User, q.Skip, q.Limit)
 	if err != nil {
 		return wire.Media{}, fmt.Errorf("media: %w", err)
+	}
+	if _, exists := known[with]; !exists && len(page.Items) == 0 {
+		return wire.Media{}, errNobody
 	}
 	out := wire.Media{HasMore: page.More}
 	for _, m := range page.Items {

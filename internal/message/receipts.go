@@ -20,7 +20,7 @@ var (
 // MarkRead moves the caller's read mark to a message of somebody else and tells both
 // participants. Reading one's own message, or an older one again, changes nothing.
 func (s *Service) MarkRead(ctx context.Context, who auth.Identity, of id.Message) (wire.Outcome[wire.Message], error) {
-	m, known, err := s.mine(ctx, who, of)
+	m, known, err := s.seen(ctx, who, of)
 	if err != nil {
 		return wire.Outcome[wire.Message]{}, err
 	}
@@ -35,10 +35,13 @@ func (s *Service) MarkRead(ctx context.Context, who auth.Identity, of id.Message
 		return wire.Outcome[wire.Message]{}, fmt.Errorf("mark read: %w", err)
 	}
 	out := wire.Outcome[wire.Message]{Reply: project(r.Message, known), After: arrived(who.User, r, at)}
-	if m := r.Message; r.Read {
+	switch m := r.Message; {
+	case r.Read:
 		out.After = append(out.After,
 			wire.MessageWasRead.At(m.Changed, wire.UserRoom(who.User), wire.MessageRead{MessageID: m.ID, ConversationWith: m.Sender}),
 			wire.MessageWasRead.At(m.Changed, wire.UserRoom(m.Sender), wire.MessageRead{MessageID: m.ID, ReadBy: who.User}))
+	case r.Unmarked:
+		out.After = append(out.After, wire.MessageWasRead.At(m.Changed, wire.UserRoom(who.User), wire.MessageRead{ConversationWith: m.Sender}))
 	}
 	return out, nil
 }
@@ -50,7 +53,7 @@ func (s *Service) MarkDelivered(ctx context.Context, who auth.Identity, in wire.
 	if in.MessageID.IsZero() {
 		return wire.Outcome[wire.Message]{}, errNoMessageID
 	}
-	m, known, err := s.mine(ctx, who, in.MessageID)
+	m, known, err := s.seen(ctx, who, in.MessageID)
 	if err != nil {
 		return wire.Outcome[wire.Message]{}, err
 	}
@@ -76,7 +79,7 @@ func (s *Service) ReadUpTo(ctx context.Context, who auth.Identity, in wire.ReadU
 	case in.LastReadMessageID.IsZero():
 		return wire.Outcome[wire.LastReadUpdated]{}, errNoMessageID
 	}
-	m, _, err := s.mine(ctx, who, in.LastReadMessageID)
+	m, _, err := s.seen(ctx, who, in.LastReadMessageID)
 	if err != nil {
 		return wire.Outcome[wire.LastReadUpdated]{}, err
 	}
@@ -102,27 +105,29 @@ func (s *Service) receipt(ctx context.Context, u id.User, m Message, move func(c
 	if err := s.mayMeet(ctx, u, m.Conversation().Other(u)); err != nil {
 		return Receipt{}, err
 	}
-	err = s.inLane(ctx, m.Conversation(), func(ctx context.Context) (err error) {
+	err = s.change(ctx, m.Conversation(), func(ctx context.Context) (err error) {
 		r, err = move(ctx)
 		return err
 	})
-	s.recent.Forget(m.ID.String())
 	return r, err
 }
 
 // arrived tells both participants that a message has reached its recipient, where that is new.
 func arrived(u id.User, r Receipt, at time.Time) []wire.Outgoing {
-	if !r.Delivered {
+	if r.Arrived.IsZero() {
 		return nil
 	}
-	return toBoth(r.Message, wire.MessageArrived, wire.MessageDelivered{MessageID: r.Message.ID, UserID: u, DeliveredAt: at})
+	return toBoth(r.Message, wire.MessageArrived, wire.MessageDelivered{MessageID: r.Arrived, UserID: u, DeliveredAt: at})
 }
 
 func readUpTo(u, peer id.User, r Receipt) []wire.Outgoing {
-	if !r.Read {
+	m := r.Message
+	switch {
+	case r.Unmarked:
+		return []wire.Outgoing{wire.MessageWasRead.At(m.Changed, wire.UserRoom(u), wire.MessageRead{ConversationWith: peer})}
+	case !r.Read:
 		return nil
 	}
-	m := r.Message
 	return []wire.Outgoing{
 		wire.ConversationWasRead.At(m.Changed, wire.UserRoom(u), wire.ConversationRead{ConversationWith: peer, LastReadMessageID: m.ID, UserID: u}),
 		wire.ConversationWasRead.At(m.Changed, wire.UserRoom(peer), wire.ConversationRead{ConversationWith: u, LastReadMessageID: m.ID, UserID: u}),

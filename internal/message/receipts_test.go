@@ -113,7 +113,7 @@ func TestReadingUpToAMessageOfOnesOwnReadsWhatIsBeforeIt(t *testing.T) {
 	if got := w.row(t, bob); got.Unread != 0 || *got.LastReadMessageID != own.ID {
 		t.Errorf("bob's row %+v", got)
 	}
-	if got, want := w.take(ann.User), []string{"conversation:read"}; !slices.Equal(got, want) {
+	if got, want := w.take(ann.User), []string{"message:delivered", "conversation:read"}; !slices.Equal(got, want) {
 		t.Errorf("ann heard %q, want %q", got, want)
 	}
 }

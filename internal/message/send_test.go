@@ -1,6 +1,7 @@
 package message_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -245,4 +246,110 @@ func TestNoEventIsOutOfOrder(t *testing.T) {
 			t.Errorf("createdAt of pair %d runs backwards", pair)
 		}
 	}
+}
+
+func TestARetryIsAnsweredAfterTheRightToWriteIsLost(t *testing.T) {
+	people := everybody{apart: map[id.User]map[id.User]bool{}, gone: map[id.User]bool{}}
+	w := open(t, t.TempDir(), people)
+	named := wire.NewMessage{RecipientID: bob.User, Content: "one", TempID: "x"}
+	unnamed := wire.NewMessage{RecipientID: bob.User, Content: "two"}
+	first, second := w.mustSend(t, ann, named), w.mustSend(t, ann, unnamed)
+	people.part(ann.User, bob.User, true)
+	w.forget()
+
+	for what, retry := range map[string]struct {
+		in   wire.NewMessage
+		want id.Message
+	}{"a named one": {named, first.Message.ID}, "an unnamed one": {unnamed, second.Message.ID}} {
+		got, err := w.send(ann, retry.in)
+		if err != nil || !got.Duplicate || got.Message.ID != retry.want {
+			t.Errorf("%s was answered %+v, %v", what, got, err)
+		}
+	}
+	if got, want := w.take(ann.User), []string{"message:sent", "message:sent"}; !slices.Equal(got, want) {
+		t.Errorf("ann heard %q, want %q", got, want)
+	}
+	if got := w.take(bob.User); got != nil {
+		t.Errorf("bob heard %q", got)
+	}
+	_, err := w.send(ann, wire.NewMessage{RecipientID: bob.User, Content: "new", TempID: "y"})
+	wantFault(t, err, "CANNOT_MESSAGE")
+	_, err = w.send(ann, wire.NewMessage{RecipientID: bob.User, Content: "other", TempID: "x"})
+	wantFault(t, err, "IDEMPOTENCY_CONFLICT")
+	people.part(ann.User, bob.User, false)
+	people.gone[bob.User] = true
+	_, err = w.edit(ann, first.Message.ID, "still here")
+	wantFault(t, err, "USER_NOT_FOUND")
+}
+
+func TestARetryTellsTheNewestState(t *testing.T) {
+	w := newWorld(t)
+	one := wire.NewMessage{RecipientID: bob.User, Content: "one", TempID: "1"}
+	w.mustSend(t, ann, one)
+	later := w.mustSend(t, ann, wire.NewMessage{RecipientID: bob.User, Content: "two", TempID: "2"}).Message
+	if got := w.mustSend(t, ann, one).Message; got.Read {
+		t.Error("what nobody read is read")
+	}
+	if _, err := w.read(bob, later.ID); err != nil {
+		t.Fatal(err)
+	}
+
+	if got := w.mustSend(t, ann, one).Message; !got.Read {
+		t.Error("after a later message was read, the retry tells that this one was not")
+	}
+}
+
+func TestARepeatDoesNotBringBackWhatItsSenderDeleted(t *testing.T) {
+	w := newWorld(t)
+	named := wire.NewMessage{RecipientID: bob.User, Content: "named", TempID: "1"}
+	cleared := wire.NewMessage{RecipientID: bob.User, Content: "cleared", TempID: "2"}
+	unnamed := wire.NewMessage{RecipientID: bob.User, Content: "unnamed"}
+	first := w.mustSend(t, ann, named).Message
+	w.mustSend(t, ann, cleared)
+	w.mustDelete(t, ann, first.ID, false)
+	if _, err := do(w, func(ctx context.Context) (wire.Outcome[wire.ConversationDeleted], error) {
+		return w.DeleteConversation(ctx, ann, bob.User)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	gone := w.mustSend(t, ann, unnamed).Message
+	w.mustDelete(t, ann, gone.ID, false)
+	w.forget()
+
+	for _, in := range []wire.NewMessage{named, cleared} {
+		if got := w.mustSend(t, ann, in); !got.Duplicate {
+			t.Errorf("the repeat of %q became another message", in.Content)
+		}
+	}
+	if got := w.take(ann.User); got != nil {
+		t.Errorf("ann heard %q of what she deleted", got)
+	}
+	if got := w.mustSend(t, ann, unnamed); got.Duplicate || got.Message.ID == gone.ID {
+		t.Error("what was deleted and is sent again stays hidden")
+	}
+	_, err := w.read(bob, first.ID)
+	if err != nil {
+		t.Errorf("bob reads what only ann deleted: %v", err)
+	}
+	w.mustDelete(t, bob, first.ID, false)
+	_, err = w.read(bob, first.ID)
+	wantFault(t, err, "MESSAGE_NOT_FOUND")
+}
+
+func TestWhatSomebodyWroteOutlivesTheirAccount(t *testing.T) {
+	people := everybody{gone: map[id.User]bool{}}
+	w := open(t, t.TempDir(), people)
+	w.mustSend(t, bob, wire.NewMessage{RecipientID: ann.User, Content: "hi", Attachment: "/f"})
+	people.gone[bob.User] = true
+
+	if got := contents(w.thread(t, ann, bob.User)); !slices.Equal(got, []string{"hi"}) {
+		t.Errorf("ann reads %q", got)
+	}
+	if got, err := w.Media(t.Context(), ann, bob.User, wire.MediaQuery{Limit: 10}); err != nil || len(got.Media) != 1 {
+		t.Errorf("media %+v, %v", got, err)
+	}
+	_, err := w.Thread(t.Context(), eve, bob.User, wire.ListQuery{Limit: 10})
+	wantFault(t, err, "USER_NOT_FOUND")
+	_, err = w.Media(t.Context(), eve, bob.User, wire.MediaQuery{Limit: 10})
+	wantFault(t, err, "USER_NOT_FOUND")
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -70,7 +73,8 @@ type Service struct {
 	ids      *id.Source
 	key      [32]byte
 	database wire.Database
-	recent   *dedup.Cache[Message]
+	recent   *dedup.Cache[stored]
+	epochs   [1 << 10]atomic.Uint64 // of conversations, by their hash; each change moves one
 	lanes    *lane.Lanes
 	now      func() time.Time
 }
@@ -79,13 +83,13 @@ type Service struct {
 func New(o Options) *Service {
 	return &Service{
 		store: o.Store, people: o.People, ids: o.IDs, key: o.Key, database: o.Database, now: o.Now,
-		recent: dedup.New[Message](dedup.Options[Message]{TTL: recentFor, MaxWeight: recentBytes, Weigh: weigh, Now: o.Now}),
+		recent: dedup.New[stored](dedup.Options[stored]{TTL: recentFor, MaxWeight: recentBytes, Weigh: weigh, Now: o.Now}),
 		lanes:  lane.New(laneCapacity),
 	}
 }
 
 // weigh estimates the memory that a cached message takes, in bytes.
-func weigh(m Message) int { return 512 + len(m.Content) + len(m.Attachment) }
+func weigh(s stored) int { return 512 + len(s.message.Content) + len(s.message.Attachment) }
 
 // Refusals of a message. The codes are those of the former system.
 var (
@@ -105,22 +109,50 @@ func (s *Service) Send(ctx context.Context, who auth.Identity, in wire.NewMessag
 	if err != nil {
 		return wire.Outcome[wire.Delivery]{}, err
 	}
-	if err := s.people.MayWrite(ctx, d.Sender, d.Recipient); err != nil {
+	m, again, hidden, err := s.sent(ctx, d)
+	if err != nil {
 		return wire.Outcome[wire.Delivery]{}, err
+	}
+	if again && (m.Recipient != d.Recipient || m.DeletedAt.IsZero() && m.Fingerprint != d.Fingerprint) {
+		return wire.Outcome[wire.Delivery]{}, ErrConflict
 	}
 	known, err := s.people.People(ctx, []id.User{d.Sender, d.Recipient})
 	if err != nil {
 		return wire.Outcome[wire.Delivery]{}, fmt.Errorf("send message: %w", err)
 	}
+	out := announced(m, again, in.TempID, project(m, known))
+	if hidden {
+		out.After = nil
+	}
+	return out, nil
+}
 
-	m, again, err := s.append(ctx, d)
+// sent stores a draft where its sender may write, and finds what was stored before they lost
+// that right. hidden is set where the sender has deleted the message for themselves.
+func (s *Service) sent(ctx context.Context, d Draft) (m Message, again, hidden bool, err error) {
+	refused := s.people.MayWrite(ctx, d.Sender, d.Recipient)
+	stale := true
+	if refused == nil {
+		m, again, stale, err = s.append(ctx, d)
+	} else if m, again, err = s.store.Attempt(ctx, d); err == nil && !again {
+		return Message{}, false, false, refused
+	}
+	if err == nil && again && stale {
+		m, hidden, err = s.asSeenBy(ctx, d.Sender, m.ID)
+	}
 	if err != nil {
-		return wire.Outcome[wire.Delivery]{}, fmt.Errorf("send message: %w", err)
+		return Message{}, false, false, fmt.Errorf("send message: %w", err)
 	}
-	if again && (m.Recipient != d.Recipient || m.DeletedAt.IsZero() && m.Fingerprint != d.Fingerprint) {
-		return wire.Outcome[wire.Delivery]{}, ErrConflict
+	return m, again, hidden, nil
+}
+
+// asSeenBy reads a message, and whether a participant deleted it for themselves.
+func (s *Service) asSeenBy(ctx context.Context, u id.User, of id.Message) (m Message, hidden bool, err error) {
+	if m, err = s.store.Message(ctx, of); err != nil {
+		return Message{}, false, err
 	}
-	return announced(m, again, in.TempID, project(m, known)), nil
+	seers, err := s.store.SeenBy(ctx, of)
+	return m, !slices.Contains(seers, u), err
 }
 
 // announced tells the recipient and the sender's devices of a message, or the sender's
@@ -173,7 +205,7 @@ func (s *Service) draft(from id.User, in wire.NewMessage) (Draft, error) {
 
 // content cleans a text and checks its length.
 func content(text string) (string, error) {
-	if len(text) > maxRaw {
+	if text = strings.TrimSpace(text); len(text) > maxRaw {
 		return "", ErrTooLong
 	}
 	text = plaintext.Clean(text)
@@ -183,21 +215,46 @@ func content(text string) (string, error) {
 	return text, nil
 }
 
-// append stores a draft once per attempt. Concurrent retries wait for the first.
-func (s *Service) append(ctx context.Context, d Draft) (m Message, again bool, err error) {
-	store := func() (Message, error) {
-		err := s.inLane(ctx, Between(d.Sender, d.Recipient), func(ctx context.Context) (err error) {
+// A stored message is remembered as it was stored, at an epoch of its conversation.
+type stored struct {
+	message Message
+	epoch   uint64
+}
+
+// append stores a draft once per attempt. Concurrent retries wait for the first. A repeat is
+// stale where the conversation may have changed since it was remembered.
+func (s *Service) append(ctx context.Context, d Draft) (m Message, again, stale bool, err error) {
+	c := Between(d.Sender, d.Recipient)
+	store := func() (stored, error) {
+		epoch := s.epoch(c).Load()
+		err := s.inLane(ctx, c, func(ctx context.Context) (err error) {
 			m, again, err = s.store.Append(ctx, d)
 			return err
 		})
-		return m, err
+		return stored{m, epoch}, err
 	}
 	if d.ClientID == "" {
-		m, err = store()
-		return m, again, err
+		_, err = store()
+		return m, again, true, err
 	}
-	m, waited, err := s.recent.Do(context.WithoutCancel(ctx), d.ID.String(), store)
-	return m, again || waited, err
+	known, waited, err := s.recent.Do(context.WithoutCancel(ctx), d.ID.String(), store)
+	return known.message, again || waited, !waited || known.epoch != s.epoch(c).Load(), err
+}
+
+// epoch is what every change to a conversation moves. Few conversations share one, and then
+// read a little more than they need.
+func (s *Service) epoch(c Conversation) *atomic.Uint64 {
+	h := fnv.New32a()
+	_, _ = h.Write(c.Low[:]) // a hash does not fail
+	_, _ = h.Write(c.High[:])
+	return &s.epochs[h.Sum32()%uint32(len(s.epochs))]
+}
+
+// change is inLane for what changes messages that may be remembered.
+func (s *Service) change(ctx context.Context, c Conversation, fn func(context.Context) error) error {
+	err := s.inLane(ctx, c, fn)
+	s.epoch(c).Add(1) // also when it failed: it may be stored all the same
+	return err
 }
 
 // inLane runs fn when the operations that came before it in the same conversation have their

@@ -17,15 +17,17 @@ type Account struct {
 	Email        string // lower case, unique; empty once deleted
 	DisplayName  string
 	ProfilePhoto string
-	PasswordHash string // PHC string of argon2id; empty: nobody can log in
-	PasswordEra  int64  // counts how often the owner has replaced the password
-	Revision     int64  // counts the changes of what the owner tells of themselves
-	Role         string // user, moderator, admin, super_admin
-	Details      Details
-	Active       bool // false: deactivated by its owner
-	Deleted      bool
-	Banned       bool
-	CreatedAt    time.Time
+	// EmailVerified says that somebody has confirmed that the e-mail address is the owner's.
+	EmailVerified bool
+	PasswordHash  string // PHC string of argon2id; empty: nobody can log in
+	PasswordEra   int64  // counts how often the owner has replaced the password
+	Revision      int64  // counts the changes of what the owner tells of themselves
+	Role          string // user, moderator, admin, super_admin
+	Details       Details
+	Active        bool // false: deactivated by its owner
+	Deleted       bool
+	Banned        bool
+	CreatedAt     time.Time
 }
 
 // Details are what a person tells of themselves. They are sealed at rest with their key.

@@ -20,6 +20,8 @@ const (
 	MaxBlocks = 10_000
 	// MaxReason is the longest reason of a block, in characters.
 	MaxReason = 500
+	// maxContacts bounds how many people hear of one person, where not everybody does.
+	maxContacts = 10_000
 )
 
 // A Block says that one person wants nothing to do with another.
@@ -68,6 +70,10 @@ type Ties interface {
 	Unfollow(ctx context.Context, follower, following id.User) (bool, error)
 	// Follows reports whether one person follows another.
 	Follows(ctx context.Context, follower, following id.User) (bool, error)
+	// Contacts returns those with whom a person has a conversation, or a follow in either
+	// direction, each once and without the person, in no order. There are at most limit, and
+	// any where there are more.
+	Contacts(ctx context.Context, u id.User, limit int) ([]id.User, error)
 }
 
 // maxTies bounds for how many bonds between people it is remembered.
@@ -110,11 +116,31 @@ func (s *Service) untie(us ...id.User) {
 	}
 }
 
+// retie is called when a block may have come or gone between a, whose bonds were those before,
+// and b. It says so where the two are apart now and were not, or the other way round; also
+// where that cannot be told.
+func (s *Service) retie(ctx context.Context, a, b id.User, before ties) {
+	s.untie(a, b)
+	if now, err := s.tiesOf(ctx, a); err != nil || now.with[b] != before.with[b] {
+		s.onBlock(a, b)
+	}
+}
+
 // BlockedWith returns everybody whom u blocks or who blocks u. The map is shared: it is only
 // to be looked at. It is never older than the last change that was made here.
 func (s *Service) BlockedWith(ctx context.Context, u id.User) (map[id.User]bool, error) {
 	t, err := s.tiesOf(ctx, u)
 	return t.with, err
+}
+
+// Contacts returns those with whom u has a conversation, or a follow in either direction, in no
+// order: 10,000 of them where there are more. Blocks change nothing about it.
+func (s *Service) Contacts(ctx context.Context, u id.User) ([]id.User, error) {
+	contacts, err := s.ties.Contacts(ctx, u, maxContacts)
+	if err != nil {
+		return nil, away("look up contacts", err)
+	}
+	return contacts, nil
 }
 
 var (
@@ -138,8 +164,12 @@ func (s *Service) Block(ctx context.Context, who auth.Identity, in wire.Blocking
 	if _, err := s.Person(ctx, in.BlockedUserID); err != nil {
 		return wire.Blocked{}, err
 	}
+	before, err := s.tiesOf(ctx, who.User)
+	if err != nil {
+		return wire.Blocked{}, err
+	}
 	// Also when it fails: the block may be stored all the same.
-	defer s.untie(who.User, in.BlockedUserID)
+	defer s.retie(ctx, who.User, in.BlockedUserID, before)
 	b, again, err := s.ties.AddBlock(ctx, Block{
 		ID:      wire.BlockID(id.New[id.Message](s.ids)), // any fresh identifier
 		Blocker: who.User, Blocked: in.BlockedUserID, Reason: reason, CreatedAt: s.now().UTC().Truncate(time.Millisecond),
@@ -152,7 +182,12 @@ func (s *Service) Block(ctx context.Context, who auth.Identity, in wire.Blocking
 
 // Unblock ends a block of the caller, or answers ErrNoBlock.
 func (s *Service) Unblock(ctx context.Context, who auth.Identity, blocked id.User) (wire.Unblocked, error) {
-	defer s.untie(who.User, blocked)
+	before, err := s.tiesOf(ctx, who.User)
+	if err != nil {
+		return wire.Unblocked{}, err
+	}
+	// Also when it fails: the block may have ended all the same.
+	defer s.retie(ctx, who.User, blocked, before)
 	if err := s.ties.RemoveBlock(ctx, who.User, blocked); err != nil {
 		return wire.Unblocked{}, away("unblock", err)
 	}

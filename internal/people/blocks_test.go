@@ -1,8 +1,10 @@
 package people_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -70,6 +72,62 @@ func TestABlockWorksBothWaysAtOnce(t *testing.T) {
 	}
 	_, err := h.Unblock(t.Context(), asBob, carol)
 	sameFault(t, err, people.ErrNoBlock)
+}
+
+func TestTheFirstBlockAndTheEndOfTheLastAreTold(t *testing.T) {
+	h := neighbours(t)
+	unblock := func(who auth.Identity, other id.User) {
+		t.Helper()
+		if _, err := h.Unblock(t.Context(), who, other); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	h.block(t, asBob, carol)
+	h.block(t, asBob, carol)
+	h.block(t, asCarol, bob)
+	if want := []bool{true}; !slices.Equal(h.apart, want) {
+		t.Errorf("after three blocks told %v, want %v", h.apart, want)
+	}
+	unblock(asBob, carol)
+	unblock(asCarol, bob)
+	if _, err := h.Unblock(t.Context(), asCarol, bob); err == nil {
+		t.Error("the end of no block was no mistake")
+	}
+	if want := []bool{true, false}; !slices.Equal(h.apart, want) {
+		t.Errorf("told %v, want %v", h.apart, want)
+	}
+}
+
+func TestABlockOfWhichNothingIsKnownIsTold(t *testing.T) {
+	h := neighbours(t)
+	if _, err := h.BlockedWith(t.Context(), bob); err != nil {
+		t.Fatal(err)
+	}
+	h.store.setDown(true)
+
+	if _, err := h.Unblock(t.Context(), asBob, carol); err == nil {
+		t.Error("the store that is away removed a block")
+	}
+
+	if want := []bool{false}; !slices.Equal(h.apart, want) {
+		t.Errorf("told %v, want %v", h.apart, want)
+	}
+}
+
+func TestContactsOfAPerson(t *testing.T) {
+	h := neighbours(t)
+	if _, err := h.store.Follow(t.Context(), bob, carol, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+
+	got, err := h.Contacts(t.Context(), bob)
+	if err != nil || !slices.Equal(got, []id.User{carol}) {
+		t.Errorf("contacts %v, %v; want carol", got, err)
+	}
+	h.store.setDown(true)
+	_, err = h.Contacts(t.Context(), bob)
+	sameFault(t, err, auth.ErrStoreAway)
 }
 
 func TestABlockIsListedForWhoBlocks(t *testing.T) {

@@ -77,21 +77,21 @@ func (s *Service) confirm(ctx context.Context, who auth.Identity, password strin
 	case err != nil:
 		return Account{}, away("confirm password", err)
 	}
-	l := login{account: who.User.String(), address: "session " + who.Session}
-	if locked := s.failures.begin(l); locked > 0 {
-		return Account{}, errSessionLocked.After(locked)
-	}
-	right, _, err := s.passwords.check(ctx, a.PasswordHash, password)
+	right, err := s.failures.try(ctx, ofSession(who), errSessionLocked, func() (right bool, err error) {
+		right, _, err = s.check(ctx, a, password)
+		return right, err
+	})
 	if err != nil {
-		s.failures.undo(l)
 		return Account{}, fmt.Errorf("confirm password: %w", err)
 	}
 	if !right {
 		return Account{}, ErrWrongPassword
 	}
-	s.failures.clear(l)
 	return a, nil
 }
+
+// ofSession counts what a session guesses, whatever address it has.
+func ofSession(who auth.Identity) login { return login{who.User.String(), "session " + who.Session} }
 
 // Deactivate takes the account of the caller out of use until they log in again, and ends
 // every session.

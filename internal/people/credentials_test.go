@@ -74,6 +74,27 @@ func TestOneOfTwoPasswordChangesWins(t *testing.T) {
 	}
 }
 
+// TestAPasswordChangeThatComesLateIsAConflict lets the same session change the password between
+// the look at the account and the change.
+func TestAPasswordChangeThatComesLateIsAConflict(t *testing.T) {
+	h := open(t)
+	alice := h.member(t, "alice", 0)
+	h.store.changing = func() {
+		h.store.changing = nil
+		if _, err := h.ChangePassword(t.Context(), alice.in[0], wire.PasswordChange{CurrentPassword: password, NewPassword: better}); err != nil {
+			t.Errorf("the one that wins: %v", err)
+		}
+	}
+
+	_, err := h.ChangePassword(t.Context(), alice.in[0], wire.PasswordChange{CurrentPassword: password, NewPassword: "Third try 99!"})
+
+	sameFault(t, err, fault.Conflict("PASSWORD_CHANGED", "The password was changed at the same time"))
+	h.alive(t, true, alice.in[0])
+	if _, err := h.LogIn(t.Context(), wire.LogIn{Email: "alice", Password: better}, home); err != nil {
+		t.Errorf("the password of the one that won: %v", err)
+	}
+}
+
 // TestPasswordChangesAtTheSameTimeLeaveOnePassword does the same from one session, whose
 // session therefore lives.
 func TestPasswordChangesAtTheSameTimeLeaveOnePassword(t *testing.T) {

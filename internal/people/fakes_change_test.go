@@ -41,6 +41,7 @@ func (s *store) SearchAccounts(_ context.Context, part string, except []id.User,
 }
 
 func (s *store) UpgradePasswordHash(_ context.Context, u id.User, from, to string) error {
+	s.interrupted()
 	return s.change(u, func(a *people.Account) {
 		if a.PasswordHash == from {
 			a.PasswordHash = to

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ type store struct {
 	audiences map[id.User]people.Audience
 	down      bool
 	creating  func() // called before a session is made, without the lock
+	created   func() // called after it is made, without the lock
 	changing  func() // called before a change of a password or a profile, without the lock
 	reads     int    // of accounts by their id
 }
@@ -107,6 +109,9 @@ func (s *store) CreateSession(_ context.Context, n auth.Session) error {
 	if s.creating != nil {
 		s.creating()
 	}
+	if s.created != nil {
+		defer func() { s.created() }()
+	}
 	defer s.mu.Unlock()
 	if err := s.lock(); err != nil {
 		return err
@@ -174,6 +179,7 @@ type house struct {
 	mu    sync.Mutex
 	ahead time.Duration
 	ended []ended
+	apart []bool // whether bob and carol were apart when a block between them came or went
 }
 
 func (h *house) EndSession(session, reason string, final bool) {
@@ -181,6 +187,13 @@ func (h *house) EndSession(session, reason string, final bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ended = append(h.ended, ended{session, reason, final, err == nil && !n.RevokedAt.IsZero()})
+}
+
+func (h *house) onBlock(a, b id.User) {
+	with, err := h.BlockedWith(context.Background(), a)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.apart = append(h.apart, err == nil && with[b])
 }
 
 func (h *house) now() time.Time {
@@ -197,6 +210,12 @@ func (h *house) advance(d time.Duration) {
 
 func open(t testing.TB) *house {
 	t.Helper()
+	return openWith(t, func(*people.Options) {})
+}
+
+// openWith opens a service whose options are changed.
+func openWith(t testing.TB, change func(*people.Options)) *house {
+	t.Helper()
 	h := &house{store: &store{
 		accounts: map[id.User]people.Account{}, sessions: map[string]auth.Session{},
 		factors: map[id.User]factor{},
@@ -211,10 +230,13 @@ func open(t testing.TB) *house {
 		t.Fatal(err)
 	}
 	h.sessions = sessions
-	h.Service = people.New(people.Options{
+	o := people.Options{
 		Store: h.store, Factors: h.store, Ties: h.store, Sessions: sessions, Ender: h, Key: [32]byte{1},
-		IDs: id.NewSource(h.now, rand.Reader), Now: h.now, Rand: rand.Reader,
-	})
+		IDs: id.NewSource(h.now, rand.Reader), Now: h.now, Rand: rand.Reader, OnBlock: h.onBlock,
+		Log: slog.New(slog.DiscardHandler),
+	}
+	change(&o)
+	h.Service = people.New(o)
 	return h
 }
 

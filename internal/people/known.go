@@ -40,6 +40,7 @@ type card struct {
 	person    wire.Person
 	deleted   bool
 	available bool // neither banned nor deactivated
+	verified  bool // the e-mail address is
 }
 
 func (s *Service) card(ctx context.Context, u id.User) (card, error) {
@@ -52,6 +53,7 @@ func (s *Service) card(ctx context.Context, u id.User) (card, error) {
 			person:    wire.Person{ID: a.ID, Username: a.Username, DisplayName: a.DisplayName, ProfilePhoto: a.ProfilePhoto},
 			deleted:   a.Deleted,
 			available: a.Active && !a.Banned,
+			verified:  a.EmailVerified,
 		}, nil
 	})
 	switch {

@@ -71,26 +71,33 @@ func (p *passwords) hash(ctx context.Context, password string) (phc string, err 
 
 // check reports whether a password is the one of a hash. better is the hash that is to be
 // stored in its place where it is of a form that is no longer made. An empty hash is that of
-// nobody: checking it takes as long as checking another, and no password is right.
+// nobody: checking it takes as long as checking another, and no password is right. So it is with
+// a hash of no known form, for which the error is errHashForm.
 func (p *passwords) check(ctx context.Context, hash, password string) (right bool, better string, err error) {
 	err = p.queue(ctx, func() error {
-		if hash == "" {
+		right, better, err = p.compare(hash, password)
+		if hash == "" || errors.Is(err, errHashForm) {
 			argon{memory: hashMemory, time: hashTime, threads: hashThreads, salt: make([]byte, saltSize), key: make([]byte, keySize)}.matches(password)
-			return nil
-		}
-		if isBcrypt(hash) {
-			right, better, err = p.former(hash, password)
-			return err
-		}
-		a, err := parsePHC(hash)
-		if err != nil {
-			return err
-		}
-		if right = a.matches(password); right && !a.current() {
-			better, err = p.fresh(password)
 		}
 		return err
 	})
+	return right, better, err
+}
+
+func (p *passwords) compare(hash, password string) (right bool, better string, err error) {
+	switch {
+	case hash == "":
+		return false, "", nil
+	case isBcrypt(hash):
+		return p.former(hash, password)
+	}
+	a, err := parsePHC(hash)
+	if err != nil {
+		return false, "", err
+	}
+	if right = a.matches(password); right && !a.current() {
+		better, err = p.fresh(password)
+	}
 	return right, better, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -122,32 +121,5 @@ func TestHashesOfNoKnownFormAreErrors(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), salt) {
 			t.Errorf("the error shows the hash: %v", err)
 		}
-	}
-}
-
-func TestFailuresAreBounded(t *testing.T) {
-	now := time.Unix(0, 0)
-	f := newFailures(func() time.Time { return now }, maxFailures, 100)
-	for i := range 1000 {
-		f.begin(login{strconv.Itoa(i), "192.0.2.1"})
-	}
-	if len(f.byKey) != 100 || f.recent.Len() != 100 {
-		t.Errorf("kept %d, %d in the list; want 100", len(f.byKey), f.recent.Len())
-	}
-	now = now.Add(lockout)
-	f.begin(login{"later", "192.0.2.1"})
-	if len(f.byKey) != 1 {
-		t.Errorf("kept %d after their time, want 1", len(f.byKey))
-	}
-}
-
-func TestAttemptThatCouldNotBeCheckedIsTakenBack(t *testing.T) {
-	f := newFailures(time.Now, maxFailures, 100)
-	l := login{"alice", "192.0.2.1"}
-	for range 20 {
-		if locked := f.begin(l); locked != 0 {
-			t.Fatalf("locked for %v", locked)
-		}
-		f.undo(l)
 	}
 }

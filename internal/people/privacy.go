@@ -31,10 +31,49 @@ var (
 	ErrFollowersOnly = fault.Forbidden("FOLLOWERS_ONLY", "You must be a follower to send a message")
 )
 
-// MayWrite returns nil where from may write to to, else ErrNoAccount, ErrUnavailable,
-// ErrBlocked, ErrNotAccepting or ErrFollowersOnly. Notes to oneself are always allowed. That
-// from may be here is not asked.
+// An Unverified is the error of somebody who has to verify their e-mail address first. Its fault
+// is EMAIL_NOT_VERIFIED; the address, their own, is for the door to show beside it.
+type Unverified struct{ address string }
+
+var errUnverified = fault.Forbidden("EMAIL_NOT_VERIFIED", "Please verify your email address to access this feature")
+
+func (u *Unverified) Error() string { return errUnverified.Error() }
+
+// Unwrap returns the fault.
+func (u *Unverified) Unwrap() error { return errUnverified }
+
+// Address returns the e-mail address that is not verified.
+func (u *Unverified) Address() string { return u.address }
+
+// verified returns nil for whoever has verified their e-mail address, and for everybody where
+// nobody has to.
+func (s *Service) verified(ctx context.Context, u id.User) error {
+	if !s.verifying {
+		return nil
+	}
+	c, err := s.card(ctx, u)
+	if err != nil || c.verified {
+		return err
+	}
+	// Another process may have said so meanwhile.
+	a, err := s.store.Account(ctx, u)
+	switch {
+	case err != nil:
+		return away("look up person", err)
+	case !a.EmailVerified:
+		return &Unverified{a.Email}
+	}
+	s.Forget(u)
+	return nil
+}
+
+// MayWrite returns nil where from may write to to, else an *Unverified, ErrNoAccount,
+// ErrUnavailable, ErrBlocked, ErrNotAccepting or ErrFollowersOnly. Notes to oneself need no more
+// than a verified address. That from may be here is not asked.
 func (s *Service) MayWrite(ctx context.Context, from, to id.User) error {
+	if err := s.verified(ctx, from); err != nil {
+		return err
+	}
 	c, err := s.card(ctx, to)
 	if err != nil || from == to {
 		return err

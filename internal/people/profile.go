@@ -126,24 +126,29 @@ func (s *Service) Search(ctx context.Context, who auth.Identity, text string) ([
 	return shown, nil
 }
 
+// ErrInaccessible answers who asks for the profile of somebody who blocks them.
+var ErrInaccessible = fault.Forbidden("PROFILE_NOT_ACCESSIBLE", "Profile not accessible")
+
 // Profile returns what the caller may know of a person, by id or username, or ErrNoAccount
-// where there is none or they are deleted. Of somebody who is not in use, or who blocks the
-// caller, that is their name and little else.
+// where there is none or they are deleted, or ErrInaccessible. Of somebody who is not in use,
+// that is their name and little else.
 func (s *Service) Profile(ctx context.Context, who auth.Identity, identifier string) (wire.Profile, error) {
 	a, err := s.identified(ctx, identifier)
 	if err != nil {
 		return wire.Profile{}, err
 	}
 	theirs, err := s.tiesOf(ctx, a.ID)
-	if err != nil {
+	switch {
+	case err != nil:
 		return wire.Profile{}, err
+	case theirs.mine[who.User]:
+		return wire.Profile{}, ErrInaccessible
 	}
 	p := wire.Profile{
 		ID: a.ID, UnderscoreID: a.ID, Username: a.Username, DisplayName: a.DisplayName, ProfilePhoto: a.ProfilePhoto,
 		IsActive: a.Active && !a.Banned, CreatedAt: a.CreatedAt, Badges: []string{},
-		HasBlockedCurrentUser: theirs.mine[who.User],
 	}
-	if !p.IsActive || p.HasBlockedCurrentUser {
+	if !p.IsActive {
 		return p, nil
 	}
 	d := a.Details

@@ -151,9 +151,11 @@ func TestProfilesShowNoMoreThanTheyMay(t *testing.T) {
 	if _, err := h.Block(t.Context(), alice, wire.Blocking{BlockedUserID: bob.User}); err != nil {
 		t.Fatal(err)
 	}
-	blocked := little
-	blocked.HasBlockedCurrentUser = true
-	look("alice", blocked)
+	_, blocked := h.Profile(t.Context(), bob, "alice")
+	sameFault(t, blocked, fault.Forbidden("PROFILE_NOT_ACCESSIBLE", "Profile not accessible"))
+	if _, err := h.Profile(t.Context(), alice, "bob"); err != nil {
+		t.Errorf("who blocks looks at whom they block: %v", err)
+	}
 }
 
 func TestAChangeOfTheProfileIsSeenAtOnce(t *testing.T) {

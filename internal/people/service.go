@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
+	"log/slog"
 	"time"
 
 	"pryde/internal/auth"
 	"pryde/internal/dedup"
 	"pryde/internal/fault"
 	"pryde/internal/id"
-	"pryde/internal/limit"
 	"pryde/internal/wire"
 )
 
@@ -34,17 +33,23 @@ type Ender interface {
 	EndSession(session string, reason string, final bool)
 }
 
-// Options are what a service is made of. All are required.
+// Options are what a service is made of. All but VerifyEmail are required.
 type Options struct {
 	Store    Store
 	Factors  SecondFactors
 	Ties     Ties
 	Sessions *auth.Sessions
 	Ender    Ender
-	IDs      *id.Source
-	Key      [32]byte // recognises backup codes
-	Now      func() time.Time
-	Rand     io.Reader // salts passwords and makes secrets; safe for concurrent use
+	// OnBlock is told of two people when the first block between them has come, or the last
+	// has gone; rarely also when neither is so. It must not block.
+	OnBlock func(a, b id.User)
+	IDs     *id.Source
+	Key     [32]byte // recognises backup codes
+	Now     func() time.Time
+	Rand    io.Reader // salts passwords and makes secrets; safe for concurrent use
+	Log     *slog.Logger
+	// VerifyEmail makes sign-ups unverified, and lets nobody write who is.
+	VerifyEmail bool
 }
 
 // Service is the one place where accounts are made, entered and looked at. Its methods are
@@ -56,23 +61,26 @@ type Service struct {
 	tied      *dedup.Cache[ties]
 	sessions  *auth.Sessions
 	ender     Ender
+	onBlock   func(a, b id.User)
 	ids       *id.Source
 	key       [32]byte
 	now       func() time.Time
 	rand      io.Reader
+	log       *slog.Logger
 	passwords *passwords
-	failures  *failures // of logins, by account and address
-	guesses   *guesses
+	failures  *failures // of passwords
+	guesses   guesses
 	known     *dedup.Cache[card]
+	verifying bool
 }
 
 // New returns a service.
 func New(o Options) *Service {
 	return &Service{
 		Standings: NewStandings(o.Store), factors: o.Factors, ties: o.Ties, sessions: o.Sessions, ender: o.Ender,
-		ids: o.IDs, key: o.Key, now: o.Now, rand: o.Rand,
+		onBlock: o.OnBlock, ids: o.IDs, key: o.Key, now: o.Now, rand: o.Rand, log: o.Log, verifying: o.VerifyEmail,
 		passwords: newPasswords(o.Rand),
-		failures:  newFailures(o.Now, maxFailures, maxRemembered),
+		failures:  newFailures(o.Now, maxFailures, maxRemembered, true),
 		guesses:   newGuesses(o.Now),
 		tied:      dedup.New(dedup.Options[ties]{TTL: knownFor, MaxWeight: maxTies, Weigh: weighTies, Now: o.Now}),
 		known:     dedup.New(dedup.Options[card]{TTL: knownFor, MaxWeight: maxKnown, Now: o.Now}),
@@ -82,8 +90,16 @@ func New(o Options) *Service {
 // ErrCredentials refuses a login. It does not say what is wrong.
 var ErrCredentials = fault.Unauthenticated("INVALID_CREDENTIALS", "Invalid email or password")
 
-// errLocked refuses every login to an account from an address with too many failures.
+// errLocked refuses every login by a name from an address with too many failures.
 var errLocked = fault.Locked("ACCOUNT_LOCKED", "Too many failed login attempts. Please try again later.", lockout)
+
+// MayJoin returns ErrUnderage for a form of somebody who is too young, and nil for every other.
+func (s *Service) MayJoin(in wire.SignUp) error {
+	if _, err := ofAge(in.Birthday, dayOf(s.now())); errors.Is(err, ErrUnderage) {
+		return err
+	}
+	return nil
+}
 
 // SignUp makes an account and opens its first session. What is wrong with the form is a
 // *Rejected, ErrUnderage, or a fault with the code of ErrEmailTaken or ErrUsernameTaken.
@@ -100,6 +116,7 @@ func (s *Service) SignUp(ctx context.Context, in wire.SignUp, from auth.Device) 
 		return auth.Entered[wire.SignedUp]{}, fmt.Errorf("sign up: %w", err)
 	}
 	a.ID = id.New[id.User](s.ids)
+	a.EmailVerified = !s.verifying
 	a.CreatedAt = s.now().UTC().Truncate(time.Millisecond)
 	if err := s.store.CreateAccount(ctx, a); err != nil {
 		return auth.Entered[wire.SignedUp]{}, taken(err)
@@ -144,8 +161,9 @@ func taken(err error) error {
 // has a second factor, the answer carries a temporary token for SecondStep instead. It takes as
 // long, and says the same, where there is no such account. An account that its owner
 // deactivated is active again afterwards. The error is ErrCredentials, a *Rejected, a fault of
-// KindLocked with the code ACCOUNT_LOCKED, auth.ErrAccountDeleted, auth.ErrAccountBanned, or
-// one of KindUnavailable with the code BUSY.
+// KindLocked with the code ACCOUNT_LOCKED, auth.ErrAccountDeleted, auth.ErrAccountBanned, one of
+// KindUnavailable with the code BUSY, or that of a session that does not count where the account
+// was deactivated just now.
 func (s *Service) LogIn(ctx context.Context, in wire.LogIn, from auth.Device) (auth.Entered[wire.LoggedIn], error) {
 	name, err := readLogIn(in)
 	if err != nil {
@@ -178,18 +196,26 @@ func mayEnter(a Account) error {
 	return nil
 }
 
-// enter opens a session for somebody who has proven everything that is asked of them.
+// enter opens a session for somebody who has proven everything that is asked of them. a is the
+// account as it was then: it may have changed in the queue for the password.
 func (s *Service) enter(ctx context.Context, a Account, from auth.Device) (auth.Entered[wire.LoggedIn], error) {
-	if !a.Active {
-		if err := s.reactivate(ctx, a.ID); err != nil {
-			return auth.Entered[wire.LoggedIn]{}, err
-		}
+	now, err := s.stillProven(ctx, a)
+	if err == nil && !now.Active {
+		err = s.reactivate(ctx, a.ID)
+	}
+	if err != nil {
+		return auth.Entered[wire.LoggedIn]{}, err
 	}
 	tokens, n, err := s.sessions.Start(ctx, a.ID, from)
 	if err != nil {
 		return auth.Entered[wire.LoggedIn]{}, fmt.Errorf("log in: %w", err)
 	}
-	if err := s.stillProven(ctx, a); err != nil {
+	// What ended all sessions between the look at the account and now did not end this one.
+	_, err = s.stillProven(ctx, a)
+	if err == nil {
+		err = s.sessions.Check(ctx, auth.Identity{User: a.ID, Session: n.ID})
+	}
+	if err != nil {
 		_, revoking := s.sessions.Revoke(ctx, n.ID)
 		return auth.Entered[wire.LoggedIn]{}, errors.Join(err, revoking)
 	}
@@ -198,21 +224,21 @@ func (s *Service) enter(ctx context.Context, a Account, from auth.Device) (auth.
 		return auth.Entered[wire.LoggedIn]{}, fmt.Errorf("log in: %w", err)
 	}
 	s.closeSockets(over, reasonElsewhere, false)
-	u := own(a)
+	u := own(now)
 	return entered(tokens, wire.LoggedIn{Success: true, Message: "Login successful", AccessToken: tokens.Access, User: &u}), nil
 }
 
-// stillProven returns nil unless the password was replaced since it was proven: the sessions
-// that ended then did not include the one that was just opened.
-func (s *Service) stillProven(ctx context.Context, a Account) error {
+// stillProven returns an account as it is now, unless its password was replaced since it was
+// proven or its owner may not enter.
+func (s *Service) stillProven(ctx context.Context, a Account) (Account, error) {
 	now, err := s.store.Account(ctx, a.ID)
 	switch {
 	case err != nil:
-		return away("log in", err)
+		return Account{}, away("log in", err)
 	case now.PasswordEra != a.PasswordEra:
-		return ErrCredentials
+		return Account{}, ErrCredentials
 	}
-	return mayEnter(now)
+	return now, mayEnter(now)
 }
 
 // prove returns the account of a login whose password is right.
@@ -222,23 +248,20 @@ func (s *Service) prove(ctx context.Context, name, password, address string) (Ac
 	if !exists && !errors.Is(err, ErrNoAccount) {
 		return Account{}, away("log in", err)
 	}
-	l := login{account: name, address: network(address)}
-	if exists {
-		l.account = a.ID.String() // the address and the username of an account count together
-	}
-	if locked := s.failures.begin(l); locked > 0 {
-		return Account{}, errLocked.After(locked)
-	}
-
-	right, better, err := s.passwords.check(ctx, a.PasswordHash, password)
+	// Failures are counted by the name that was typed. Counted by account, those of a username
+	// would lock one e-mail address out of all, and so tell whose it is. An account has two names,
+	// so ten guesses are what one address has.
+	var better string
+	right, err := s.failures.try(ctx, login{name, network(address)}, errLocked, func() (right bool, err error) {
+		right, better, err = s.check(ctx, a, password)
+		return right, err
+	})
 	if err != nil {
-		s.failures.undo(l)
 		return Account{}, fmt.Errorf("log in: %w", err)
 	}
 	if !right {
 		return Account{}, ErrCredentials
 	}
-	s.failures.clear(l)
 	if better != "" {
 		if err := s.store.UpgradePasswordHash(ctx, a.ID, a.PasswordHash, better); err != nil {
 			return Account{}, away("log in", err)
@@ -247,13 +270,14 @@ func (s *Service) prove(ctx context.Context, name, password, address string) (Ac
 	return a, nil
 }
 
-// network returns what counts as one address: an IPv6 network of 64 bits is one household.
-func network(address string) string {
-	a, err := netip.ParseAddr(address)
-	if err != nil {
-		return address
+// check is passwords.check for an account. A hash that is damaged is nobody's password.
+func (s *Service) check(ctx context.Context, a Account, password string) (right bool, better string, err error) {
+	right, better, err = s.passwords.check(ctx, a.PasswordHash, password)
+	if errors.Is(err, errHashForm) {
+		s.log.ErrorContext(ctx, "the password hash of an account is damaged", "user", a.ID)
+		return false, "", nil
 	}
-	return limit.AddressKey(a)
+	return right, better, err
 }
 
 func (s *Service) reactivate(ctx context.Context, u id.User) error {
@@ -268,7 +292,7 @@ func (s *Service) reactivate(ctx context.Context, u id.User) error {
 // Refresh trades a refresh token for new tokens (auth.Sessions.Refresh says how). While the
 // store is away it waits for it, up to eight seconds. The device of a session stays the one
 // that it was opened on.
-func (s *Service) Refresh(ctx context.Context, token string, _ auth.Device) (auth.Entered[wire.Refreshed], error) {
+func (s *Service) Refresh(ctx context.Context, token string) (auth.Entered[wire.Refreshed], error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
@@ -309,7 +333,7 @@ func own(a Account) wire.User {
 	d := a.Details
 	return wire.User{
 		ID: a.ID, UnderscoreID: a.ID, Username: a.Username, Email: a.Email,
-		EmailVerified: true, // nothing asks for a verification
+		EmailVerified: a.EmailVerified,
 		FullName:      d.FullName, DisplayName: a.DisplayName, Nickname: d.Nickname,
 		Pronouns: d.Pronouns, CustomPronouns: d.CustomPronouns, Gender: d.Gender, CustomGender: d.CustomGender,
 		ProfilePhoto: a.ProfilePhoto, CoverPhoto: d.CoverPhoto, Bio: d.Bio, Location: d.Location, Website: d.Website,

@@ -159,12 +159,12 @@ func TestReuseOfARefreshTokenEndsItsSockets(t *testing.T) {
 	h := open(t)
 	in := h.join(t, "alice")
 	who := h.who(t, in.Body.AccessToken)
-	if _, err := h.Refresh(t.Context(), in.RefreshToken, home); err != nil {
+	if _, err := h.Refresh(t.Context(), in.RefreshToken); err != nil {
 		t.Fatal(err)
 	}
 	h.advance(5 * time.Minute)
 
-	_, err := h.Refresh(t.Context(), in.RefreshToken, home)
+	_, err := h.Refresh(t.Context(), in.RefreshToken)
 
 	sameFault(t, err, auth.ErrRefreshReused)
 	h.heard(t, "Logged out from another device", false, who)

@@ -127,24 +127,18 @@ func (s *Service) VerifyTwoFactor(ctx context.Context, who auth.Identity, in wir
 	case f.Secret == "":
 		return wire.TwoFactorOn{}, errNoOffer
 	}
-	l := login{account: who.User.String(), address: "session " + who.Session}
-	if locked := s.guesses.begin(l); locked > 0 {
-		return wire.TwoFactorOn{}, errCodesLocked.After(locked)
-	}
-	step, right := matchingStep(f.Secret, normalCode(in.Token), s.now())
-	if !right {
-		return wire.TwoFactorOn{}, ErrWrongCode
-	}
-	f.LastStep = step
-	enforced, err := s.factors.EnforceSecondFactor(ctx, who.User, f)
+	enforced, err := s.guesses.here.try(ctx, ofSession(who), errCodesLocked, func() (right bool, err error) {
+		if f.LastStep, right = matchingStep(f.Secret, normalCode(in.Token), s.now()); !right {
+			return false, nil
+		}
+		return s.factors.EnforceSecondFactor(ctx, who.User, f)
+	})
 	if err != nil {
-		s.guesses.undo(l)
 		return wire.TwoFactorOn{}, away("enforce second factor", err)
 	}
 	if !enforced {
-		return wire.TwoFactorOn{}, ErrWrongCode // another set-up came between
+		return wire.TwoFactorOn{}, ErrWrongCode // or another set-up came between
 	}
-	s.guesses.clear(l)
 	return wire.TwoFactorOn{Message: "Two-factor authentication enabled successfully", BackupCodes: f.Offered}, nil
 }
 
@@ -183,8 +177,9 @@ func (s *Service) challenge(a Account) (auth.Entered[wire.LoggedIn], error) {
 func bond(a Account) string { return fmt.Sprint("password ", a.PasswordEra) }
 
 // SecondStep completes a login with a code of the authenticator or a backup code, each of which
-// works once. The error is auth.ErrChallengeInvalid, ErrWrongCode, a fault of KindLocked,
-// auth.ErrAccountDeleted or auth.ErrAccountBanned.
+// works once. The error is auth.ErrChallengeInvalid, ErrWrongCode, a fault of KindLocked or
+// KindUnavailable, auth.ErrAccountDeleted, auth.ErrAccountBanned, or that of a session that does
+// not count where the account was deactivated just now.
 func (s *Service) SecondStep(ctx context.Context, in wire.SecondStep, from auth.Device) (auth.Entered[wire.LoggedIn], error) {
 	c, err := s.sessions.Challenged(in.TempToken)
 	if err != nil {
@@ -192,7 +187,7 @@ func (s *Service) SecondStep(ctx context.Context, in wire.SecondStep, from auth.
 	}
 	a, err := s.store.Account(ctx, c.User)
 	switch {
-	case errors.Is(err, ErrNoAccount), err == nil && !c.Holds(bond(a)):
+	case errors.Is(err, ErrNoAccount), err == nil && !s.sessions.Holds(c, bond(a)):
 		return auth.Entered[wire.LoggedIn]{}, auth.ErrChallengeInvalid
 	case err != nil:
 		return auth.Entered[wire.LoggedIn]{}, away("log in", err)
@@ -215,66 +210,47 @@ func (s *Service) spend(ctx context.Context, u id.User, code, address string) er
 	case !f.InForce:
 		return auth.ErrChallengeInvalid // removed meanwhile: the password alone is enough now
 	}
-	l := login{account: u.String(), address: network(address)}
-	if locked := s.guesses.begin(l); locked > 0 {
-		return errCodesLocked.After(locked)
-	}
-	spent, err := s.spent(ctx, u, f, normalCode(code))
+	spent, err := s.guesses.here.try(ctx, login{u.String(), network(address)}, errCodesLocked, func() (bool, error) {
+		switch code := normalCode(code); len(code) {
+		case backupCodeSize:
+			return s.factors.SpendBackupCode(ctx, u, s.hashCode(u, code))
+		case codeDigits:
+			return s.guesses.everywhere.try(ctx, login{name: u.String()}, errCodesLocked, func() (bool, error) {
+				return s.spendDigits(ctx, u, f, code)
+			})
+		}
+		return false, nil
+	})
 	if err != nil {
-		s.guesses.undo(l)
 		return away("spend code", err)
 	}
 	if !spent {
 		return ErrWrongCode
 	}
-	s.guesses.clear(l)
 	return nil
 }
 
-func (s *Service) spent(ctx context.Context, u id.User, f SecondFactor, code string) (bool, error) {
-	switch len(code) {
-	case backupCodeSize:
-		return s.factors.SpendBackupCode(ctx, u, s.hashCode(u, code))
-	case codeDigits:
-		step, right := matchingStep(f.Secret, code, s.now())
-		if !right || step <= f.LastStep {
-			return false, nil
-		}
-		return s.factors.SpendStep(ctx, u, step)
+func (s *Service) spendDigits(ctx context.Context, u id.User, f SecondFactor, code string) (bool, error) {
+	step, right := matchingStep(f.Secret, code, s.now())
+	if !right || step <= f.LastStep {
+		return false, nil
 	}
-	return false, nil
+	return s.factors.SpendStep(ctx, u, step)
 }
 
-// guesses counts wrong codes: five from one address, and forty from all addresses together,
-// lock the second step of an account. Only who knows the password can take it, so that nobody
-// else can lock somebody out by the second number.
+// guesses counts wrong codes of second steps, by account: five from one address lock the second
+// step for it. Forty wrong codes of the authenticator from all addresses together lock such
+// codes for everybody, since six digits can be guessed from many addresses. Whoever knows the
+// password can bring that about, so backup codes, which are too long to be guessed, neither
+// count there nor are refused: with one the owner always gets in.
 type guesses struct{ here, everywhere *failures }
 
 const maxGuesses = 40
 
-func newGuesses(now func() time.Time) *guesses {
-	return &guesses{newFailures(now, maxFailures, maxRemembered), newFailures(now, maxGuesses, maxRemembered)}
-}
-
-func (g *guesses) begin(l login) (locked time.Duration) {
-	if locked := g.here.begin(l); locked > 0 {
-		return locked
+func newGuesses(now func() time.Time) guesses {
+	return guesses{
+		here: newFailures(now, maxFailures, maxRemembered, true),
+		// Not forgiving: when the owner gets in, somebody else goes on guessing.
+		everywhere: newFailures(now, maxGuesses, maxRemembered, false),
 	}
-	locked = g.everywhere.begin(login{account: l.account})
-	if locked > 0 {
-		g.here.undo(l) // no code was looked at
-	}
-	return locked
-}
-
-func (g *guesses) undo(l login) {
-	g.here.undo(l)
-	g.everywhere.undo(login{account: l.account})
-}
-
-// clear leaves what was counted everywhere as it is but for this attempt: somebody else who
-// knows the password goes on guessing.
-func (g *guesses) clear(l login) {
-	g.here.clear(l)
-	g.everywhere.undo(login{account: l.account})
 }

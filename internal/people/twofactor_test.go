@@ -274,15 +274,38 @@ func TestGuessesOfCodesAreLocked(t *testing.T) {
 			t.Errorf("guess %d from one network: %s", i, f.Code)
 		}
 	}
-	for i := range 40 {
-		_ = guess("000000", fmt.Sprintf("203.0.113.%d", i))
+}
+
+func TestGuessesFromEverywhereDoNotLockTheOwnerOut(t *testing.T) {
+	h := open(t)
+	set := h.protect(t, h.member(t, "alice", 0).in[0])
+	temp := h.firstStep(t, "alice")
+	guess := func(code, address string) error {
+		_, err := h.SecondStep(t.Context(), wire.SecondStep{TempToken: temp, Token: code}, auth.Device{Address: address})
+		return err
 	}
-	if f := fault.Of(guess(set.BackupCodes[1], "198.51.100.1")); f.Kind != fault.KindLocked {
-		t.Errorf("after many from many addresses: %s", f.Code)
+	for i := range 100 {
+		sameFault(t, guess("AAAAA-AAAAA", fmt.Sprintf("198.51.100.%d", i)), people.ErrWrongCode)
+	}
+	for i := range 40 {
+		sameFault(t, guess("000000", fmt.Sprintf("203.0.113.%d", i)), people.ErrWrongCode)
+		if i == 20 {
+			if err := guess(h.code(t, set.Secret), "192.0.2.1"); err != nil {
+				t.Errorf("the owner meanwhile: %v", err)
+			}
+		}
+	}
+	h.advance(time.Minute)
+
+	if f := fault.Of(guess(h.code(t, set.Secret), "192.0.2.1")); f.Kind != fault.KindLocked {
+		t.Errorf("a code of the app after many guesses: %s", f.Code)
+	}
+	if err := guess(set.BackupCodes[1], "192.0.2.1"); err != nil {
+		t.Errorf("a backup code: %v", err)
 	}
 	h.advance(15 * time.Minute)
 	temp = h.firstStep(t, "alice")
-	if err := guess(set.BackupCodes[1], "198.51.100.1"); err != nil {
+	if err := guess(h.code(t, set.Secret), "192.0.2.1"); err != nil {
 		t.Errorf("after the lock: %v", err)
 	}
 }

@@ -9,12 +9,15 @@ import (
 )
 
 // Online answers get_online_users: the list, and room:joined for clients that forgot.
-func (s *Service) Online(_ context.Context, who auth.Identity, _ wire.Raw) (wire.Outcome[wire.None], error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Service) Online(ctx context.Context, who auth.Identity, _ wire.Raw) (wire.Outcome[wire.None], error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	list, err := s.seenBy(ctx, who.User)
+	if err != nil {
+		return wire.Outcome[wire.None]{}, err
+	}
 	return wire.Outcome[wire.None]{Before: []wire.Outgoing{
-		wire.OnlineUsers.Encoded(wire.SocketRoom(who.Socket), s.roster.seenBy(who.User)),
-		joined(who, false),
+		wire.OnlineUsers.Encoded(wire.SocketRoom(who.Socket), list), joined(who, false),
 	}}, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pryde/internal/auth"
@@ -30,28 +29,40 @@ func (h *heard) Publish(out ...wire.Outgoing) {
 	h.out = append(h.out, out...)
 }
 
-// take returns the names of what was published since the last call.
-func (h *heard) take() []string {
+// events returns what was published since the last call.
+func (h *heard) events() []wire.Outgoing {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var names []string
-	for _, o := range h.out {
+	out := h.out
+	h.out = nil
+	return out
+}
+
+// take returns the names of what was published since the last call.
+func (h *heard) take() []string { return names(h.events()) }
+
+func names(out []wire.Outgoing) (names []string) {
+	for _, o := range out {
 		names = append(names, o.Name)
 	}
-	h.out = nil
 	return names
+}
+
+// reaching returns what a person hears of what was published.
+func reaching(u id.User, all []wire.Outgoing) (out []wire.Outgoing) {
+	for _, o := range all {
+		if slices.Contains(o.Rooms, wire.Lounge) || slices.Contains(o.Rooms, wire.UserRoom(u)) {
+			out = append(out, o)
+		}
+	}
+	return out
 }
 
 func socket(u id.User, s string) auth.Identity { return auth.Identity{User: u, Socket: s} }
 
 // run gives a test a service and what it published, under a clock of its own.
 func run(t *testing.T, test func(*testing.T, *presence.Service, *heard)) {
-	synctest.Test(t, func(t *testing.T) {
-		var h heard
-		s := presence.New(&h, time.Now)
-		defer s.Close()
-		test(t, s, &h)
-	})
+	among(t, func(t *testing.T, s *presence.Service, h *heard, _ *society) { test(t, s, h) })
 }
 
 func TestFirstSocketIsAnnouncedOnceAndTheSecondIsNot(t *testing.T) {
@@ -92,6 +103,7 @@ func TestTheLastSocketGoesAfterTheGracePeriod(t *testing.T) {
 	run(t, func(t *testing.T, s *presence.Service, h *heard) {
 		s.Connected(socket(ann, "1"))
 		s.Connected(socket(ann, "2"))
+		s.Connected(socket(bob, "3"))
 		time.Sleep(2 * time.Second)
 		h.take()
 
@@ -103,8 +115,8 @@ func TestTheLastSocketGoesAfterTheGracePeriod(t *testing.T) {
 		s.Disconnected(socket(ann, "1"))
 		time.Sleep(20 * time.Second)
 		want := []string{"presence:update", "user_offline", "global_chat:online_count"}
-		if got := h.take(); !slices.Equal(got, want) {
-			t.Errorf("announced %q, want %q", got, want)
+		if got := names(reaching(bob, h.events())); !slices.Equal(got, want) {
+			t.Errorf("bob heard %q, want %q", got, want)
 		}
 	})
 }
@@ -203,15 +215,6 @@ func TestPlacesOnTheListAreTakenByOthers(t *testing.T) {
 	})
 }
 
-// events returns what was published since the last call.
-func (h *heard) events() []wire.Outgoing {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	out := h.out
-	h.out = nil
-	return out
-}
-
 func TestManyChangesAreToldAsTheList(t *testing.T) {
 	run(t, func(t *testing.T, s *presence.Service, h *heard) {
 		for i := range 101 {
@@ -219,12 +222,15 @@ func TestManyChangesAreToldAsTheList(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 
-		out := h.events()
-		if len(out) != 2 || out[1].Name != "global_chat:online_count" {
-			t.Fatalf("published %+v, want the list and the count", out)
-		}
-		if got := listed(t, out[0]); len(got) != 101 || out[0].Rooms[0] != wire.Lounge || !out[0].Volatile {
-			t.Errorf("published %d people to %v", len(got), out[0].Rooms)
+		all := h.events()
+		for i := range 101 {
+			out := reaching(person(i), all)
+			if len(out) != 2 || out[1].Name != "global_chat:online_count" {
+				t.Fatalf("person %d heard %+v, want the list and the count", i, out)
+			}
+			if got := listed(t, out[0]); len(got) != 101 || !out[0].Volatile {
+				t.Errorf("person %d heard of %d people, volatile %v", i, len(got), out[0].Volatile)
+			}
 		}
 	})
 }
@@ -250,20 +256,20 @@ func TestInACrowdChangesAreNotToldToEverybody(t *testing.T) {
 			s.Disconnected(socket(person(i), "a"))
 		}
 		time.Sleep(10 * time.Second)
-		for _, o := range h.events() {
-			if o.Name != "global_chat:online_count" && o.Rooms[0] == wire.Lounge {
-				t.Errorf("%s went to everybody although it was crowded a moment ago", o.Name)
+		for _, o := range reaching(ann, h.events()) {
+			if o.Name != "global_chat:online_count" {
+				t.Errorf("ann heard %s although it was crowded a moment ago", o.Name)
 			}
 		}
 
 		s.Disconnected(socket(person(99), "a"))
 		time.Sleep(10 * time.Second)
-		if got := listed(t, h.events()[0]); len(got) != 400 {
+		if got := listed(t, reaching(ann, h.events())[0]); len(got) != 400 {
 			t.Errorf("told %d people when the crowd was gone, want 400", len(got))
 		}
 		s.Disconnected(socket(person(100), "a"))
 		time.Sleep(10 * time.Second)
-		if got, want := h.take(), []string{"presence:update", "user_offline", "global_chat:online_count"}; !slices.Equal(got, want) {
+		if got, want := names(reaching(ann, h.events())), []string{"presence:update", "user_offline", "global_chat:online_count"}; !slices.Equal(got, want) {
 			t.Errorf("announced %q, want %q", got, want)
 		}
 	})
@@ -273,35 +279,37 @@ func TestInACrowdChangesAreNotToldToEverybody(t *testing.T) {
 // altogether: each socket hears its greeting, and once a second a few short events.
 func TestAConnectWaveCostsNoSquare(t *testing.T) {
 	const people, greeting, burst = 5_000, 28_000, 20_000 // bytes
-	run(t, func(t *testing.T, s *presence.Service, h *heard) {
-		greetings, bursts, seconds := 0, 0, 0
-		for i := range people {
-			for _, o := range s.Connected(socket(person(i), "a")) {
-				greetings += size(t, o)
-			}
-			time.Sleep(time.Millisecond)
-			if out := h.events(); out != nil {
-				seconds++
-				bursts += toEverybody(t, out)
-			}
-		}
-
-		if most := people * greeting; greetings > most {
-			t.Errorf("the greetings cost %d bytes, want at most %d", greetings, most)
-		}
-		if seconds > 6 || bursts > seconds*burst {
-			t.Errorf("each socket was told %d bytes in %d bursts, want at most %d each second", bursts, seconds, burst)
-		}
-	})
-}
-
-func toEverybody(t *testing.T, out []wire.Outgoing) (bytes int) {
-	for _, o := range out {
-		if o.Rooms[0] == wire.Lounge {
-			bytes += size(t, o)
-		}
+	var all []id.User
+	for i := range people {
+		all = append(all, person(i))
 	}
-	return bytes
+	for who, contacts := range map[string][]id.User{"strangers": nil, "where everybody knows a thousand": all[:1_000]} {
+		t.Run(who, func(t *testing.T) {
+			among(t, func(t *testing.T, s *presence.Service, h *heard, p *society) {
+				p.contactsOf = func(id.User) []id.User { return contacts }
+				greetings, bursts, seconds := 0, 0, 0
+				for _, u := range all {
+					for _, o := range s.Connected(socket(u, "a")) {
+						greetings += size(t, o)
+					}
+					time.Sleep(time.Millisecond)
+					if out := h.events(); out != nil {
+						seconds++
+						for _, o := range reaching(all[0], out) {
+							bursts += size(t, o)
+						}
+					}
+				}
+
+				if most := people * greeting; greetings > most {
+					t.Errorf("the greetings cost %d bytes, want at most %d", greetings, most)
+				}
+				if seconds > 6 || bursts > seconds*burst {
+					t.Errorf("a socket was told %d bytes in %d bursts, want at most %d each second", bursts, seconds, burst)
+				}
+			})
+		})
+	}
 }
 
 func size(t *testing.T, o wire.Outgoing) int {

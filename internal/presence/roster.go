@@ -1,6 +1,8 @@
 package presence
 
 import (
+	"slices"
+
 	"pryde/internal/id"
 	"pryde/internal/wire"
 )
@@ -47,8 +49,11 @@ func (r *roster) everyone() wire.Raw {
 }
 
 // seenBy returns the list as JSON for a person who is online and is always on their own list:
-// where it is full without them, they take the last place.
-func (r *roster) seenBy(u id.User) wire.Raw {
+// where it is full without them, they take the last place. Who is apart from them is left out.
+func (r *roster) seenBy(u id.User, apart map[id.User]bool) wire.Raw {
+	if r.names(apart) {
+		return r.without(apart, u)
+	}
 	all := r.everyone()
 	if _, in := r.at[u]; in {
 		return all
@@ -62,6 +67,28 @@ func (r *roster) seenBy(u id.User) wire.Raw {
 		own = append(own, ',')
 	}
 	return append(appendUser(own, u), ']')
+}
+
+// names reports whether one of these people is on the list.
+func (r *roster) names(people map[id.User]bool) bool {
+	if len(people) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(r.listed, func(u id.User) bool { return people[u] })
+}
+
+// without encodes the list as u sees it when some people are left out.
+func (r *roster) without(apart map[id.User]bool, u id.User) wire.Raw {
+	shown := make([]id.User, 0, len(r.listed)+1)
+	for _, other := range r.listed {
+		if !apart[other] {
+			shown = append(shown, other)
+		}
+	}
+	if _, in := r.at[u]; !in {
+		shown = append(shown, u) // there is a place: somebody was left out
+	}
+	return encode(shown)
 }
 
 // encode writes ids as wire.Encode does, without its price.

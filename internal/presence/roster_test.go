@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"slices"
 	"strconv"
 	"testing"
 
@@ -22,10 +23,32 @@ func TestTheListIsEncodedLikeEverythingElse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := r.seenBy(id.User{0: 0xff}); string(got) != string(stranger) {
+		if got := r.seenBy(id.User{0: 0xff}, nil); string(got) != string(stranger) {
 			t.Errorf("a person who is not listed sees %s, want %s", got, stranger)
 		}
 		r.add(id.User{11: byte(i + 1)})
+	}
+}
+
+func TestWhoIsApartIsLeftOutOfTheList(t *testing.T) {
+	r := roster{at: make(map[id.User]int)}
+	for i := range maxListed {
+		r.add(id.User{9: 1, 10: byte(i >> 8), 11: byte(i)})
+	}
+	first, stranger := r.listed[0], id.User{0: 0xff}
+	all := r.everyone()
+
+	for u, want := range map[id.User][]id.User{
+		r.listed[7]: r.listed[1:],
+		stranger:    append(slices.Clone(r.listed[1:]), stranger),
+	} {
+		got, err := wire.Decode[[]id.User](r.seenBy(u, map[id.User]bool{first: true, {0: 1}: true}))
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%d people are listed, want %d; error %v", len(got), len(want), err)
+		}
+	}
+	if got := r.seenBy(r.listed[7], map[id.User]bool{{0: 1}: true}); &got[0] != &all[0] {
+		t.Error("who is apart from nobody on the list has a list of their own")
 	}
 }
 

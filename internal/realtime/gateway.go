@@ -175,6 +175,9 @@ func (g *Gateway) answer(ctx context.Context, op operation, s *socketio.Socket, 
 	if payload == nil {
 		payload = []byte("null")
 	}
+	if err := wellFormed(op.spec, payload); err != nil {
+		return outcome{}, err
+	}
 	return op.run(ctx, who, payload)
 }
 

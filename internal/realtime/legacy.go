@@ -12,6 +12,16 @@ import (
 // maxTempID is the longest name that a refusal repeats, in bytes.
 const maxTempID = 128
 
+var errMessageData = fault.Invalid("INVALID_DATA", "Invalid message data")
+
+// wellFormed refuses a message that is no object with the text that former clients show.
+func wellFormed(spec *wire.EventSpec, payload []byte) error {
+	if spec == wire.SendMessage.Spec() && payload[0] != '{' {
+		return errMessageData
+	}
+	return nil
+}
+
 // failure is the body that tells of a refused event. Former clients read error in one place
 // and message in another, and find the row of a refused message by its _tempId.
 func failure(f *fault.Fault, payload []byte, now time.Time) wire.Failure {

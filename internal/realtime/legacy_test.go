@@ -28,7 +28,7 @@ func TestFormerClientsFindWhatWasRefused(t *testing.T) {
 	}{
 		{"refused", empty, `{"recipientId":"00000000000000000000000b","_tempId":"temp_1"}`},
 		{"refused_without_a_name", empty, `{"content":""}`},
-		{"refused_for_its_form", fault.Invalid("INVALID_DATA", "Invalid message data"), `"text"`},
+		{"refused_for_its_form", errMessageData, `"text"`},
 		{"refused_with_a_long_name", empty, `{"_tempId":"` + strings.Repeat("x", maxTempID+1) + `"}`},
 		{"limited", fault.RateLimited("RATE_LIMITED", "Rate limit exceeded", time.Second), `{"_tempId":"temp_2"}`},
 	} {

@@ -14,7 +14,7 @@ import (
 )
 
 const accountColumns = `SELECT id, username, email, display_name, profile_photo, password_hash, role,
-	details, active, deleted, banned, created_at, password_era, revision FROM users `
+	details, active, deleted, banned, created_at, password_era, revision, email_verified FROM users `
 
 func detailsPlace(u id.User) seal.Place {
 	return seal.Place{Collection: "users", Field: "details", Document: u[:]}
@@ -36,11 +36,11 @@ func (s *Store) CreateAccount(ctx context.Context, a people.Account) error {
 			return either(err, people.ErrUsernameTaken)
 		}
 		_, err := t.exec(`INSERT INTO users (id, username, username_key, email, display_name, profile_photo,
-			password_hash, role, details, active, deleted, banned, created_at, password_era, revision, display_key)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			password_hash, role, details, active, deleted, banned, created_at, password_era, revision, display_key, email_verified)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			a.ID[:], a.Username, name, mail, a.DisplayName, a.ProfilePhoto, a.PasswordHash, a.Role, details,
 			truth(a.Active), truth(a.Deleted), truth(a.Banned), millis(a.CreatedAt),
-			a.PasswordEra, a.Revision, strings.ToLower(a.DisplayName))
+			a.PasswordEra, a.Revision, strings.ToLower(a.DisplayName), truth(a.EmailVerified))
 		return err
 	})
 }
@@ -89,6 +89,7 @@ func readAccount(row []driver.Value) accountRecord {
 		ProfilePhoto: text(row[4]), PasswordHash: text(row[5]), Role: text(row[6]),
 		Active: integer(row[8]) != 0, Deleted: integer(row[9]) != 0, Banned: integer(row[10]) != 0,
 		CreatedAt: instant(row[11]), PasswordEra: integer(row[12]), Revision: integer(row[13]),
+		EmailVerified: integer(row[14]) != 0,
 	}
 	if a.Email == noEmail(a.ID) {
 		a.Email = ""

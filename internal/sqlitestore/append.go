@@ -31,9 +31,6 @@ func (s *Store) Append(ctx context.Context, d message.Draft) (message.Message, b
 		Content: d.Content, Attachment: d.Attachment, Fingerprint: d.Fingerprint,
 	}
 	err = s.writer.do(ctx, "append message", func(t *tx) (err error) {
-		if refused, err := apart(t.conn, d.Sender, d.Recipient); err != nil || refused {
-			return either(err, people.ErrBlocked)
-		}
 		if first, err = recentRepeat(t.conn, w); err != nil || first != nil {
 			return err
 		}
@@ -44,6 +41,9 @@ func (s *Store) Append(ctx context.Context, d message.Draft) (message.Message, b
 		if !inserted {
 			first, err = attempt(t.conn, w)
 			return err
+		}
+		if refused, err := apart(t.conn, d.Sender, d.Recipient); err != nil || refused {
+			return either(err, people.ErrBlocked)
 		}
 		stored.Seq, stored.CreatedAt = t.next(), at
 		stored.Changed = stored.Seq
@@ -57,6 +57,25 @@ func (s *Store) Append(ctx context.Context, d message.Draft) (message.Message, b
 		return stored, err == nil, err
 	}
 	return stored, false, nil
+}
+
+// Attempt implements message.Store.
+func (s *Store) Attempt(ctx context.Context, d message.Draft) (message.Message, bool, error) {
+	w := sealedDraft{Draft: d, conversation: conversationKey(message.Between(d.Sender, d.Recipient))}
+	var first *record
+	err := s.readers.snapshot(ctx, func(c *conn) (err error) {
+		if w.ClientID == "" {
+			first, err = recentRepeat(c, w)
+		} else {
+			first, err = namedAttempt(c, w)
+		}
+		return err
+	})
+	if err != nil || first == nil {
+		return message.Message{}, false, err
+	}
+	m, err := s.open(ctx, *first)
+	return m, err == nil, err
 }
 
 func (s *Store) sealDraft(ctx context.Context, d message.Draft) (sealedDraft, error) {
@@ -89,12 +108,20 @@ func recentRepeat(c *conn, w sealedDraft) (*record, error) {
 	if err != nil || seq == 0 {
 		return nil, err
 	}
+	if hidden, err := isHidden(c, w.Sender, w.conversation, order.Seq(seq)); err != nil || hidden {
+		return nil, err
+	}
 	return firstRecord(c, "m.conversation = ? AND m.seq = ?", w.conversation, seq)
 }
 
-// attempt finds the message that a draft's client id already names.
+// namedAttempt finds the message that a draft's client id already names; nil where it names none.
+func namedAttempt(c *conn, w sealedDraft) (*record, error) {
+	return firstRecord(c, "m.sender = ? AND m.client_id = ?", w.Sender[:], w.ClientID)
+}
+
+// attempt is namedAttempt where there must be one.
 func attempt(c *conn, w sealedDraft) (*record, error) {
-	r, err := firstRecord(c, "m.sender = ? AND m.client_id = ?", w.Sender[:], w.ClientID)
+	r, err := namedAttempt(c, w)
 	if err == nil && r == nil {
 		err = errors.New("the attempt is taken by no message")
 	}

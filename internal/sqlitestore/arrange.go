@@ -85,10 +85,9 @@ func latest(first time.Time, more ...time.Time) time.Time {
 }
 
 // Clear implements message.Store.
-func (s *Store) Clear(ctx context.Context, u, peer id.User) (bool, error) {
-	changed := false
+func (s *Store) Clear(ctx context.Context, u, peer id.User) error {
 	key := conversationKey(message.Between(u, peer))
-	err := s.writer.do(ctx, "clear conversation", func(t *tx) error {
+	return s.writer.do(ctx, "clear conversation", func(t *tx) error {
 		newest, marked := int64(0), false
 		found, err := t.one(func(row []driver.Value) { newest, marked = integer(row[0]), row[1] != nil },
 			"SELECT last_seq, marked_unread FROM threads WHERE user = ? AND conversation = ?", u[:], key)
@@ -98,9 +97,8 @@ func (s *Store) Clear(ctx context.Context, u, peer id.User) (bool, error) {
 		if newest == 0 && !marked {
 			return nil
 		}
-		changed = newest > 0
 		n := int64(t.next())
-		if changed {
+		if newest > 0 {
 			if _, err := t.exec("INSERT INTO cleared (user, conversation, message_seq, seq) VALUES (?, ?, ?, ?)", u[:], key, newest, n); err != nil {
 				return err
 			}
@@ -109,5 +107,4 @@ func (s *Store) Clear(ctx context.Context, u, peer id.User) (bool, error) {
 			n, u[:], key)
 		return err
 	})
-	return changed && err == nil, err
 }

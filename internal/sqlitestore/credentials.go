@@ -64,7 +64,7 @@ func (s *Store) DeleteAccount(ctx context.Context, u id.User, at time.Time) (end
 		if err := removeFactor(t, u); err != nil {
 			return err
 		}
-		n, err := t.exec(`UPDATE users SET deleted = 1, email = ?, display_name = '', display_key = '', profile_photo = '',
+		n, err := t.exec(`UPDATE users SET deleted = 1, email = ?, email_verified = 0, display_name = '', display_key = '', profile_photo = '',
 			password_hash = '', password_era = password_era + 1, details = ?, revision = revision + 1
 			WHERE id = ? AND deleted = 0`, noEmail(u), empty, u[:])
 		if err != nil || n == 0 {
@@ -101,15 +101,25 @@ func (s *Store) SearchAccounts(ctx context.Context, part string, except []id.Use
 		hidden[u] = true
 	}
 	var found []accountRecord
-	err := s.readers.with(ctx, func(c *conn) error {
-		return c.query(func(row []driver.Value) bool {
-			if r := readAccount(row); !hidden[r.account.ID] && len(found) < limit {
-				found = append(found, r)
+	err := s.readers.snapshot(ctx, func(c *conn) error {
+		// Sorting takes names and ids alone: a text of one letter finds most of the accounts.
+		var ids []id.User
+		err := c.query(func(row []driver.Value) bool {
+			if u := userID(row[0]); !hidden[u] {
+				ids = append(ids, u)
 			}
-			return len(found) < limit
-		}, accountColumns+`WHERE active = 1 AND deleted = 0 AND banned = 0 AND (instr(username_key, ?) > 0
-			OR instr(CASE display_key WHEN '' THEN lower(display_name) ELSE display_key END, ?) > 0)
-			ORDER BY username_key = ? DESC, instr(username_key, ?) = 1 DESC, username_key`, part, part, part, part)
+			return len(ids) < limit
+		}, `SELECT id FROM users WHERE active = 1 AND deleted = 0 AND banned = 0
+			AND (instr(username_key, ?) > 0 OR instr(display_key, ?) > 0)
+			ORDER BY username_key = ? DESC, instr(username_key, ?) = 1 DESC, username_key LIMIT ?`,
+			part, part, part, part, int64(limit+len(hidden)))
+		for _, u := range ids {
+			if err == nil {
+				_, err = c.one(func(row []driver.Value) { found = append(found, readAccount(row)) },
+					accountColumns+"WHERE id = ?", u[:])
+			}
+		}
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("search accounts: %w", err)

@@ -1,9 +1,14 @@
 package sqlitestore
 
 import (
+	"database/sql/driver"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
+
+	"pryde/internal/id"
 )
 
 //go:embed migrations
@@ -55,4 +60,42 @@ func readable(c *conn, have, known int64) error {
 		return fmt.Errorf("the database has schema %d and needs a release that knows schema %d, but this one knows %d only: start the newer release", have, oldest, known)
 	}
 	return nil
+}
+
+// foldBatch is how many names are folded in one transaction.
+const foldBatch = 1000
+
+// foldNames makes the keys of display names that a migration or an older release left empty: SQL
+// knows the lower case of ASCII alone.
+func foldNames(c *conn) error {
+	for {
+		keys := make(map[id.User]string)
+		err := c.query(func(row []driver.Value) bool {
+			keys[userID(row[0])] = strings.ToLower(text(row[1]))
+			return true
+		}, "SELECT id, display_name FROM users WHERE display_key = '' AND display_name <> '' LIMIT ?", int64(foldBatch))
+		if err == nil && len(keys) > 0 {
+			err = storeKeys(c, keys)
+		}
+		if err != nil {
+			return fmt.Errorf("fold the display names: %w", err)
+		}
+		if len(keys) < foldBatch {
+			return nil
+		}
+	}
+}
+
+func storeKeys(c *conn, keys map[id.User]string) error {
+	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	for u, key := range keys {
+		if _, err := c.exec("UPDATE users SET display_key = ? WHERE id = ?", key, u[:]); err != nil {
+			_, undoing := c.exec("ROLLBACK")
+			return errors.Join(err, undoing)
+		}
+	}
+	_, err := c.exec("COMMIT")
+	return err
 }

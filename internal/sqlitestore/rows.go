@@ -67,7 +67,8 @@ func (s *Store) Rows(ctx context.Context, u id.User, before id.Message, limit in
 		end := int64(math.MaxInt64)
 		if !before.IsZero() {
 			var err error
-			if end, err = c.number("SELECT seq FROM messages WHERE id = ?", before[:]); err != nil || end == 0 {
+			if end, err = c.number(`SELECT m.seq FROM messages m JOIN threads t ON t.user = ? AND t.conversation = m.conversation
+				WHERE m.id = ?`, u[:], before[:]); err != nil || end == 0 {
 				return either(err, message.ErrNoMessage)
 			}
 		}

@@ -114,6 +114,9 @@ func (s *Store) prepare(ctx context.Context, c *conn) (order.Seq, error) {
 	if err := migrate(c, migrations, dataSchema); err != nil {
 		return 0, err
 	}
+	if err := foldNames(c); err != nil {
+		return 0, err
+	}
 	if err := s.checkKeys(ctx, c); err != nil {
 		return 0, err
 	}

@@ -34,6 +34,23 @@ func (s *Store) Bonds(ctx context.Context, u id.User) (people.Bonds, error) {
 	return b, nil
 }
 
+// Contacts implements people.Ties.
+func (s *Store) Contacts(ctx context.Context, u id.User, limit int) ([]id.User, error) {
+	var contacts []id.User
+	most := int64(limit)
+	err := s.readers.with(ctx, func(c *conn) error {
+		// Each part has the limit of its own: a union is made whole before its limit counts.
+		return c.query(into(&contacts), `SELECT * FROM (SELECT peer FROM threads WHERE user = ? AND peer <> ? LIMIT ?)
+			UNION SELECT * FROM (SELECT following FROM follows WHERE follower = ? LIMIT ?)
+			UNION SELECT * FROM (SELECT follower FROM follows WHERE following = ? LIMIT ?)
+			LIMIT ?`, u[:], u[:], most, u[:], most, u[:], most, most)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read contacts: %w", err)
+	}
+	return contacts, nil
+}
+
 func into(list *[]id.User) func([]driver.Value) bool {
 	return func(row []driver.Value) bool {
 		*list = append(*list, userID(row[0]))

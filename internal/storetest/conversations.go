@@ -25,11 +25,11 @@ func testMarkDelivered(t *testing.T, d *desk) {
 
 	got, err := d.store.MarkDelivered(t.Context(), bob, second.ID)
 
-	if err != nil || !got.Delivered || got.Read || got.Message.Read || got.Message.Changed <= own.Seq {
+	if err != nil || got.Arrived != second.ID || got.Read || got.Message.Read || got.Message.Changed <= own.Seq {
 		t.Fatalf("MarkDelivered gave %+v and error %v, want the delivery mark moved by a new commit", got, err)
 	}
 	for what, m := range map[string]id.Message{"an older one": first.ID, "the same": second.ID, "one of one's own": own.ID} {
-		if r, err := d.store.MarkDelivered(t.Context(), bob, m); err != nil || r.Read || r.Delivered {
+		if r, err := d.store.MarkDelivered(t.Context(), bob, m); err != nil || r.Changed() {
 			t.Errorf("MarkDelivered of %s moved %+v and gave error %v, want nothing", what, r, err)
 		}
 	}
@@ -37,15 +37,21 @@ func testMarkDelivered(t *testing.T, d *desk) {
 		{Peer: bob, Last: &own, Unread: 1, PeerHas: second.ID, Changed: got.Message.Changed},
 	}})
 	same(t, "recipient's unread", d.unread(bob), map[id.User]int{alice: 2})
-	if r, err := d.store.MarkRead(t.Context(), bob, second.ID, start); err != nil || !r.Read || r.Delivered {
+	if r, err := d.store.MarkRead(t.Context(), bob, second.ID, start); err != nil || !r.Read || !r.Arrived.IsZero() {
 		t.Errorf("reading what was delivered moved %+v and gave error %v, want the read mark alone", r, err)
 	}
 	third := d.send(alice, bob, "4")
-	if r, err := d.store.MarkRead(t.Context(), bob, third.ID, start); err != nil || !r.Read || !r.Delivered {
+	if r, err := d.store.MarkRead(t.Context(), bob, third.ID, start); err != nil || !r.Read || r.Arrived != third.ID {
 		t.Errorf("reading what was not delivered moved %+v and gave error %v, want both marks", r, err)
 	}
 	if got := d.row(alice).PeerHas; got != third.ID {
 		t.Errorf("bob has everything up to %v, want %v", got, third.ID)
+	}
+	d.send(alice, bob, "5")
+	newest := d.send(alice, bob, "6")
+	own = d.send(bob, alice, "7")
+	if r, err := d.store.MarkRead(t.Context(), bob, own.ID, start); err != nil || !r.Read || r.Arrived != newest.ID {
+		t.Errorf("reading up to one's own message moved %+v and gave error %v, want the newest before it to have arrived", r, err)
 	}
 }
 
@@ -106,8 +112,20 @@ func testMarkedUnread(t *testing.T, d *desk) {
 	if got := d.row(bob).Settings.MarkedUnread; !got.IsZero() {
 		t.Errorf("after reading, the conversation is marked as unread since %v", got)
 	}
+	d.arrange(bob, alice, false, func(s *message.Settings) { s.MarkedUnread = d.now() })
+	if r, err := d.store.MarkRead(t.Context(), bob, first.ID, start); err != nil || !r.Unmarked || r.Read || r.Message.Changed != d.row(bob).Changed {
+		t.Errorf("reading what is read gave %+v and error %v, want the mark to go", r, err)
+	}
+	if got := d.row(bob).Settings.MarkedUnread; !got.IsZero() {
+		t.Errorf("after reading what is read, the conversation is marked as unread since %v", got)
+	}
+	note := d.send(bob, bob, "note")
+	d.arrange(bob, bob, false, func(s *message.Settings) { s.MarkedUnread = d.now() })
+	if r, err := d.store.MarkRead(t.Context(), bob, note.ID, start); err != nil || !r.Unmarked {
+		t.Errorf("reading a note gave %+v and error %v, want the mark to go", r, err)
+	}
 	d.arrange(bob, alice, false, func(s *message.Settings) { s.MarkedUnread, s.Archived = d.now(), true })
-	if _, err := d.store.Clear(t.Context(), bob, alice); err != nil {
+	if err := d.store.Clear(t.Context(), bob, alice); err != nil {
 		t.Fatalf("Clear: %v", err)
 	}
 	state, _, err := d.store.Arrange(t.Context(), bob, alice, false, start, func(*message.Settings) {})
@@ -122,11 +140,10 @@ func testClear(t *testing.T, d *desk) {
 	d.deleteForSelf(hidden.ID, bob)
 	before := d.since(bob, 0).Seq
 
-	changed, err := d.store.Clear(t.Context(), bob, alice)
-
-	if err != nil || !changed {
-		t.Fatalf("Clear reported %v and error %v, want a change", changed, err)
+	if err := d.store.Clear(t.Context(), bob, alice); err != nil {
+		t.Fatalf("Clear: %v", err)
 	}
+
 	same(t, "page", d.page(alice, bob, bob), []message.Message(nil))
 	same(t, "rows", d.rows(bob), []message.Row(nil))
 	same(t, "unread", d.unread(bob), map[id.User]int{})
@@ -136,10 +153,17 @@ func testClear(t *testing.T, d *desk) {
 		{ID: first.ID, Peer: alice, Seq: at}, {ID: second.ID, Peer: alice, Seq: at},
 	}})
 	same(t, "changes of the other person", d.since(alice, before), message.Changes{Seq: at})
-	if changed, err := d.store.Clear(t.Context(), bob, alice); err != nil || changed {
-		t.Errorf("a second Clear reported %v and error %v, want nothing", changed, err)
+	if err := d.store.Clear(t.Context(), bob, alice); err != nil || d.since(bob, 0).Seq != at {
+		t.Errorf("a second Clear took a number, or gave error %v, want nothing", err)
 	}
-	if _, err := d.store.Clear(t.Context(), bob, carol); !errors.Is(err, message.ErrNoConversation) {
+	d.arrange(bob, alice, false, func(s *message.Settings) { s.MarkedUnread = d.now() })
+	if err := d.store.Clear(t.Context(), bob, alice); err != nil {
+		t.Errorf("Clear of nothing that is marked: %v", err)
+	}
+	if state, _, err := d.store.Arrange(t.Context(), bob, alice, false, start, func(*message.Settings) {}); err != nil || !state.Settings.MarkedUnread.IsZero() {
+		t.Errorf("afterwards %+v, %v, want no mark", state.Settings, err)
+	}
+	if err := d.store.Clear(t.Context(), bob, carol); !errors.Is(err, message.ErrNoConversation) {
 		t.Errorf("Clear of no conversation gave %v, want ErrNoConversation", err)
 	}
 
@@ -148,7 +172,7 @@ func testClear(t *testing.T, d *desk) {
 	same(t, "page that is back", ids(d.page(alice, bob, bob)), []id.Message{later.ID})
 	d.deleteForAll(first.ID)
 	same(t, "unread after a cleared message was deleted", d.unread(bob), map[id.User]int{alice: 1})
-	if _, err := d.store.Clear(t.Context(), bob, alice); err != nil {
+	if err := d.store.Clear(t.Context(), bob, alice); err != nil {
 		t.Fatalf("Clear: %v", err)
 	}
 	same(t, "what the second clearing took", gone(d.since(bob, at).Deleted), []id.Message{later.ID})
@@ -169,7 +193,7 @@ func testMedia(t *testing.T, d *desk) {
 		return d.append(draft)
 	}
 	cleared := attach(alice, bob)
-	if _, err := d.store.Clear(t.Context(), bob, alice); err != nil {
+	if err := d.store.Clear(t.Context(), bob, alice); err != nil {
 		t.Fatalf("Clear: %v", err)
 	}
 	first := attach(alice, bob)

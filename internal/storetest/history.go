@@ -136,13 +136,19 @@ func (h *history) stepMarkRead(e *entry, u id.User) {
 	c := e.Conversation()
 	s := side{u, c}
 	want := c.Low != c.High && e.Seq > h.upTo(s)
-	arrives := want && e.Sender != u && e.Seq > h.has(s)
+	unmark := !want && !h.settings[s].MarkedUnread.IsZero()
+	var arrives id.Message
+	if want {
+		arrives = h.newestOf(c, c.Other(u), h.has(s), e.Seq)
+	}
 	r, err := h.store.MarkRead(h.t.Context(), u, e.ID, h.now())
-	if err != nil || r.Read != want || r.Delivered != arrives {
-		h.t.Fatalf("MarkRead: %+v and error %v, want read %v and delivered %v", r, err, want, arrives)
+	if err != nil || r.Read != want || r.Unmarked != unmark || r.Arrived != arrives {
+		h.t.Fatalf("MarkRead: %+v and error %v, want read %v, unmarked %v and arrived %v", r, err, want, unmark, arrives)
 	}
 	if want {
 		h.readUpTo[s] = e
+	}
+	if want || unmark {
 		h.settle(s, func(set *message.Settings) { set.MarkedUnread = time.Time{} })
 		h.commit(r.Message.Changed, c, e.Sender, e.Recipient)
 	}
@@ -152,7 +158,7 @@ func (h *history) stepMarkDelivered(e *entry, u id.User) {
 	s := side{u, e.Conversation()}
 	want := e.Sender != u && e.Seq > h.has(s)
 	r, err := h.store.MarkDelivered(h.t.Context(), u, e.ID)
-	if err != nil || r.Delivered != want || r.Read {
+	if err != nil || r.Changed() != want || want && r.Arrived != e.ID {
 		h.t.Fatalf("MarkDelivered: %+v and error %v, want %v", r, err, want)
 	}
 	if want {
@@ -189,13 +195,16 @@ func (h *history) stepArrange(u, peer id.User) {
 
 func (h *history) stepClear(u, peer id.User) {
 	s := side{u, message.Between(u, peer)}
-	want := len(h.oracle.page(s.conversation, u)) > 0
-	changed, err := h.store.Clear(h.t.Context(), u, peer)
-	if err != nil || changed != want {
-		h.t.Fatalf("Clear: %v and error %v, want %v", changed, err, want)
+	want := len(h.oracle.page(s.conversation, u)) > 0 || !h.settings[s].MarkedUnread.IsZero()
+	if err := h.store.Clear(h.t.Context(), u, peer); err != nil {
+		h.t.Fatalf("Clear: %v", err)
+	}
+	seq := h.desk.since(u, h.oracle.seq).Seq
+	if changed := seq != h.oracle.seq; changed != want {
+		h.t.Fatalf("Clear changed something: %v, want %v", changed, want)
 	}
 	if want {
-		h.clear(s, h.desk.since(u, h.oracle.seq).Seq)
+		h.clear(s, seq)
 	}
 }
 

@@ -169,6 +169,9 @@ func testRows(t *testing.T, d *desk) {
 		}
 		same(t, fmt.Sprintf("rows by %d", limit), got, want)
 	}
+	if _, err := d.store.Rows(t.Context(), alice, d.send(bob, carol, "none of hers").ID, 5); !errors.Is(err, message.ErrNoMessage) {
+		t.Errorf("Rows before a message of others gave %v, want ErrNoMessage", err)
+	}
 	if _, err := d.store.Rows(t.Context(), alice, messageID(999), 5); !errors.Is(err, message.ErrNoMessage) {
 		t.Errorf("before an unknown message: %v, want ErrNoMessage", err)
 	}
@@ -308,7 +311,7 @@ func testNotes(t *testing.T, d *desk) {
 	same(t, "page", d.page(alice, alice, alice), []message.Message{first, second})
 	same(t, "row", d.row(alice), message.Row{Peer: alice, Last: &second, Changed: second.Seq})
 	same(t, "unread", d.unread(alice), map[id.User]int{})
-	if r, err := d.store.MarkRead(t.Context(), alice, second.ID, start); err != nil || r.Read || r.Delivered {
+	if r, err := d.store.MarkRead(t.Context(), alice, second.ID, start); err != nil || r.Changed() {
 		t.Errorf("MarkRead of a note moved %+v and gave error %v, want nothing changed", r, err)
 	}
 	tomb := d.deleteForAll(second.ID)

@@ -88,6 +88,17 @@ func (o *oracle) hasID(s side) id.Message {
 	return o.readUpTo[s].id()
 }
 
+// newestOf is the newest message of somebody between two places that is not deleted.
+func (o *oracle) newestOf(c message.Conversation, sender id.User, after, upTo order.Seq) id.Message {
+	var newest id.Message
+	for _, e := range o.messages {
+		if e.Conversation() == c && e.Sender == sender && e.Seq > after && e.Seq <= upTo && e.DeletedAt.IsZero() {
+			newest = e.ID
+		}
+	}
+	return newest
+}
+
 // seq is 0 for no entry.
 func (e *entry) seq() order.Seq {
 	if e == nil {

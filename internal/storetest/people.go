@@ -12,7 +12,7 @@ import (
 
 func account(u id.User, username, email string) people.Account {
 	return people.Account{
-		ID: u, Username: username, Email: email, DisplayName: "Alice of Wonderland", ProfilePhoto: "/files/alice.png",
+		ID: u, Username: username, Email: email, EmailVerified: true, DisplayName: "Alice of Wonderland", ProfilePhoto: "/files/alice.png",
 		PasswordHash: "$argon2id$first", Role: "user", Active: true, CreatedAt: start.Add(1234 * time.Microsecond).Truncate(time.Millisecond),
 		Details: people.Details{
 			FullName: "Alice Liddell", Birthday: "1990-05-04", Nickname: "Al", Pronouns: "she/her", CustomPronouns: "c", Gender: "g", CustomGender: "cg",

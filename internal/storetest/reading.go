@@ -26,14 +26,14 @@ func testMarkRead(t *testing.T, d *desk) {
 		t.Error("reading a message reads those before it and no other")
 	}
 	for _, m := range []message.Message{first, second} {
-		if r, err := d.store.MarkRead(t.Context(), bob, m.ID, start); err != nil || r.Read || r.Delivered {
+		if r, err := d.store.MarkRead(t.Context(), bob, m.ID, start); err != nil || r.Changed() {
 			t.Errorf("a second MarkRead moved %+v and gave error %v, want nothing", r, err)
 		}
 	}
 	if got := d.row(bob).ReadUpTo; got != second.ID {
 		t.Errorf("bob has read up to %v, want %v", got, second.ID)
 	}
-	if r, err := d.store.MarkRead(t.Context(), bob, own.ID, start); err != nil || !r.Read || r.Delivered || r.Message.Read {
+	if r, err := d.store.MarkRead(t.Context(), bob, own.ID, start); err != nil || !r.Read || !r.Arrived.IsZero() || r.Message.Read {
 		t.Errorf("MarkRead of a message of one's own moved %+v and gave error %v, want the read mark alone", r, err)
 	}
 	if got := d.row(bob).ReadUpTo; got != own.ID {

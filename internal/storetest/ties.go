@@ -23,6 +23,8 @@ func Ties(t *testing.T, open func(*testing.T) Stores) {
 		"EndOfABlockAsksForAReload":    testUnblockReloads,
 		"AudienceIsEveryoneAtFirst":    testAudience,
 		"FollowingHasADirection":       testFollows,
+		"ContactsAreThreadsAndFollows": testContacts,
+		"ContactsAreBounded":           testMaxContacts,
 		"BlocksOfOnePersonAreBounded":  testMaxBlocks,
 		"BlockThatIsNotThereCannotEnd": testNoBlock,
 	}
@@ -184,6 +186,63 @@ func testFollows(t *testing.T, s Stores) {
 	}
 	if follows(alice, bob) {
 		t.Error("alice follows bob after the end of it")
+	}
+}
+
+func contacts(t *testing.T, s people.Ties, u id.User, limit int) []id.User {
+	t.Helper()
+	got, err := s.Contacts(t.Context(), u, limit)
+	if err != nil {
+		t.Fatalf("Contacts: %v", err)
+	}
+	slices.SortFunc(got, id.User.Compare)
+	return got
+}
+
+func follow(t *testing.T, s people.Ties, follower, following id.User) {
+	t.Helper()
+	if _, err := s.Follow(t.Context(), follower, following, start); err != nil {
+		t.Fatalf("Follow: %v", err)
+	}
+}
+
+func testContacts(t *testing.T, s Stores) {
+	d := &desk{t: t, store: s.Messages}
+	dave, eve := user(4), user(5)
+	d.send(alice, alice, "a note")
+	d.send(alice, bob, "hello")
+	d.send(carol, alice, "hello")
+	d.send(bob, carol, "of others")
+	follow(t, s.Ties, alice, bob)
+	follow(t, s.Ties, bob, alice)
+	follow(t, s.Ties, alice, dave)
+	follow(t, s.Ties, eve, alice)
+	follow(t, s.Ties, dave, eve)
+
+	for u, want := range map[id.User][]id.User{
+		alice: {bob, carol, dave, eve}, bob: {alice, carol}, dave: {alice, eve}, user(99): nil,
+	} {
+		same(t, "contacts", contacts(t, s.Ties, u, 10), want)
+	}
+	if _, err := s.Ties.Unfollow(t.Context(), alice, dave); err != nil {
+		t.Fatalf("Unfollow: %v", err)
+	}
+	same(t, "contacts after a follow has ended", contacts(t, s.Ties, alice, 10), []id.User{bob, carol, eve})
+}
+
+func testMaxContacts(t *testing.T, s Stores) {
+	d := &desk{t: t, store: s.Messages}
+	for i := range 3 {
+		d.send(alice, user(10+i), "hello")
+		follow(t, s.Ties, alice, user(20+i))
+		follow(t, s.Ties, user(30+i), alice)
+	}
+
+	for _, limit := range []int{1, 4, 9, 10} {
+		got := contacts(t, s.Ties, alice, limit)
+		if want := min(limit, 9); len(got) != want || len(slices.Compact(got)) != want {
+			t.Errorf("of 9 contacts and at most %d there are %v", limit, got)
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ type Budget struct {
 var byGlobal = Budget{limit.Global, PerAddress}
 
 // sending is what a message counts against on either door.
-var sending = []Budget{{limit.SendMessage, PerUser}, {limit.SendMessageAddress, PerAddress}}
+var sending = []Budget{{limit.SendMessageAddress, PerAddress}, {limit.SendMessage, PerUser}}
 
 // receipts is what word of an arrived or read message counts against on either door.
 var receipts = Budget{limit.Receipt, PerUser}

@@ -4,17 +4,17 @@ import "net/http"
 
 // Routes of messages.
 var (
-	PostMessage = route[PostedMessage, Message](http.MethodPost, "/api/messages", Bearer, "Send a direct message. A repeat of an attempt answers 200 with the first message.", created, limited(sending...),
+	PostMessage = route[PostedMessage, Message](http.MethodPost, "/api/messages", Bearer, "Send a direct message. A repeat of an attempt answers 200 with the first message.", created, limitedOnly(sending...),
 		header("Idempotency-Key", "The client's own name for the attempt, like _tempId."))
 	GetConversations = route[None, []Conversation](http.MethodGet, "/api/messages/conversations", Bearer, "Your conversations, newest first.",
 		also("/api/messages/list", "/api/messages"), paged)
 	GetUnread     = route[None, Unread](http.MethodGet, "/api/messages/unread/counts", Bearer, "How many messages are unread.")
 	GetMessages   = route[None, []Message](http.MethodGet, "/api/messages/{userId}", Bearer, "The messages with one person, oldest first.", paged)
 	PutMessage    = route[EditedContent, Message](http.MethodPut, "/api/messages/{id}", Bearer, "Change the text of your message.")
-	PutRead       = route[None, Message](http.MethodPut, "/api/messages/{id}/read", Bearer, "Say that you have read a message, and those before it.", limited(receipts))
+	PutRead       = route[None, Message](http.MethodPut, "/api/messages/{id}/read", Bearer, "Say that you have read a message, and those before it.", limitedOnly(receipts))
 	DeleteMessage = route[None, Deleted](http.MethodDelete, "/api/messages/{id}", Bearer, "Delete a message for yourself, or for everyone.",
 		query("deleteForAll", "true: for everyone; only the sender may."))
-	PutDelivered = route[None, Message](http.MethodPut, "/api/messages/{id}/delivered", Bearer, "Say that a message, and those before it, reached your device.", limited(receipts))
+	PutDelivered = route[None, Message](http.MethodPut, "/api/messages/{id}/delivered", Bearer, "Say that a message, and those before it, reached your device.", limitedOnly(receipts))
 	GetMedia     = route[None, Media](http.MethodGet, "/api/messages/{userId}/media", Bearer, "The attachments in the messages with one person, newest first.",
 		query("limit", "How many rows; 50 by default, at most 100."),
 		query("skip", "How many of the newest to leave out."))
@@ -30,6 +30,6 @@ var (
 	PostUnmute       = route[None, ConversationChanged](http.MethodPost, "/api/messages/conversations/{userId}/unmute", Bearer, "Get notices of a conversation again.")
 	PostMarkUnread   = route[None, ConversationChanged](http.MethodPost, "/api/messages/conversations/{userId}/mark-unread", Bearer, "Mark a conversation as unread.")
 	DeleteMarkUnread = route[None, ConversationMarkedRead](http.MethodDelete, "/api/messages/conversations/{userId}/mark-unread", Bearer, "Take that mark away.")
-	PutLastRead      = route[LastRead, LastReadUpdated](http.MethodPut, "/api/messages/conversations/{userId}/last-read", Bearer, "Say how far you have read in a conversation.", limited(receipts))
+	PutLastRead      = route[LastRead, LastReadUpdated](http.MethodPut, "/api/messages/conversations/{userId}/last-read", Bearer, "Say how far you have read in a conversation.", limitedOnly(receipts))
 	DeleteThread     = route[None, ConversationDeleted](http.MethodDelete, "/api/messages/conversations/{userId}", Bearer, "Delete a conversation for yourself: what is in it now is gone for you, not for the other person.")
 )

@@ -196,9 +196,12 @@ type Problem struct {
 	Error      string         `json:"error,omitzero"`
 	Success    *bool          `json:"success,omitzero"`    // false where the former client reads it
 	Errors     []FieldProblem `json:"errors,omitzero"`     // what is wrong with which field
-	RetryAfter int            `json:"retryAfter,omitzero"` // seconds
+	RetryAfter int            `json:"retryAfter,omitzero"` // minutes, of a limited request; the header says it in seconds
 
 	LockoutUntil time.Time `json:"lockoutUntil,omitzero"` // with status 423
+
+	Email  string `json:"email,omitzero"`  // your own, with EMAIL_NOT_VERIFIED
+	Action string `json:"action,omitzero"` // resend_verification with it
 }
 
 // FieldProblem says what is wrong with one field of a form.

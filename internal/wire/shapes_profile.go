@@ -34,7 +34,7 @@ type Profile struct {
 	FollowsYou            bool      `json:"followsYou"`
 	Followers             Count     `json:"followers"`
 	Following             Count     `json:"following"`
-	HasBlockedCurrentUser bool      `json:"hasBlockedCurrentUser"` // they block you; little else is shown then
+	HasBlockedCurrentUser bool      `json:"hasBlockedCurrentUser"` // always false: who blocks you shows you nothing
 	Badges                []string  `json:"badges"`
 }
 

@@ -1,8 +1,7 @@
 ALTER TABLE users ADD COLUMN password_era INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
--- Lower case, for the search; empty in rows of a release that does not know it.
+-- Lower case, for the search. Opening the database fills in what is empty.
 ALTER TABLE users ADD COLUMN display_key TEXT NOT NULL DEFAULT '';
-UPDATE users SET display_key = lower(display_name);
 
 CREATE TABLE second_factors (
   user      BLOB PRIMARY KEY CHECK (length(user) = 12),
