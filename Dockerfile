@@ -16,7 +16,9 @@ COPY cmd cmd
 COPY internal internal
 COPY web/embed.go web/
 COPY --from=page /src/web/dist web/dist
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o out/pryde ./cmd/pryde && mkdir out/data
+# What /api/version says: docker build --build-arg VERSION="$(git describe --tags --always)".
+ARG VERSION
+RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w -X pryde/internal/app.version=$VERSION" -o out/pryde ./cmd/pryde && mkdir out/data
 # What a client of TLS believes in; the binary needs nothing else from a system.
 RUN cp /etc/ssl/certs/ca-certificates.crt out/
 

@@ -3,6 +3,7 @@
 MODULES := . oracle torture bench
 LINT    := bin/golangci-lint
 PAGE    := web/dist/index.html
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 .PHONY: run build no-page talk test check lint generate generated prove screenshots fuzz bench torture clean
 
@@ -13,7 +14,7 @@ run: build ## start on http://localhost:9000 with the embedded store in ./data
 
 # Without Node the binary is built all the same; it then says how to build its page.
 build: $(if $(shell command -v npm),$(PAGE),no-page) ## build bin/pryde, the page in it
-	CGO_ENABLED=0 go build -trimpath -o bin/pryde ./cmd/pryde
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X pryde/internal/app.version=$(VERSION)' -o bin/pryde ./cmd/pryde
 
 $(PAGE): $(shell find web/src web/public -type f -not -name '*.test.*') $(addprefix web/,index.html vite.config.ts package.json) | web/node_modules
 	cd web && npm run --silent build -- --logLevel warn

@@ -48,6 +48,7 @@ step() { # keyword arguments
       target=$(stage_path "${paths[-1]}")
       for path in "${paths[@]::${#paths[@]}-1}"; do copy "$origin/${path#/}" "$target" "$owner"; done ;;
     RUN) (cd "$(stage_path .)" && bash -euo pipefail -c "$arguments") ;;
+    ARG) export "$arguments=${!arguments}" ;; # what the build is given
     ENV) read -ra paths <<<"$arguments" && environment+=("${paths[@]}") ;;
     USER) user=$arguments ;;
     ENTRYPOINT) mapfile -t entry < <(grep -o '"[^"]*"' <<<"$arguments" | tr -d '"') ;;
@@ -66,6 +67,7 @@ copy() { # origin target owner: a folder gives its content, a file goes into a f
   [ -z "$3" ] || [ "$(id -u)" != 0 ] || chown -R "$3" "$2"
 }
 
+VERSION=proof-$RANDOM
 while read -r keyword arguments; do
   [[ -z $keyword || $keyword == \#* ]] || { echo "== $keyword $arguments"; step "$keyword" "$arguments" </dev/null; }
 done <Dockerfile
@@ -108,6 +110,7 @@ index=$(curl -fsi "$url/messages" -H 'Accept: text/html')
 expect "page" "$index" "default-src 'none'; script-src 'self'"
 script=$(grep -o '/assets/[^"]*\.js' <<<"$index" | head -1)
 expect "script" "$(curl -fsi "$url$script" | tr -d '\0' | head -c 4000)" "immutable"
+expect "version" "$(curl -fs "$url/api/version")" "\"version\":\"$VERSION\""
 expect "unknown route" "$(curl -s "$url/api/nothing")" "ENDPOINT_NOT_FOUND"
 expect "sign-up" "$(curl -fsi "$url/api/auth/signup" -H 'Content-Type: application/json' -d '{"fullName":"Ann Archer","username":"ann",
   "email":"ann@example.com","password":"Correct-Horse-7","birthday":"1990-01-31"}')" "Secure"
