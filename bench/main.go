@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// maxRun bounds a run of everything, maxScenario each scenario; -open and -flat count on top.
+// maxRun bounds a run of everything, maxScenario each scenario; the times that are configured
+// count on top.
 const (
 	maxRun      = 30 * time.Minute
 	maxScenario = 8 * time.Minute
@@ -40,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 2
 	}
-	ctx, cancel := context.WithTimeout(ctx, maxRun+c.openFor+2*c.flatFor)
+	ctx, cancel := context.WithTimeout(ctx, maxRun+c.configured())
 	defer cancel()
 	b, err := newBench(c, stdout)
 	if err != nil {
@@ -71,7 +72,17 @@ type config struct {
 	openSenders      int
 	flatSenders      int
 	fill, reads      int // messages in the long conversation; requests for each list
-	rounds           int // of the comparison of engines
+	rounds           int // of the comparison of engines, and of everybody connecting
+
+	talkers             int // people who talk while others log in, or at the default limits
+	loginFor, limitsFor time.Duration
+	loginRate           float64 // logins a second
+	connects            int
+}
+
+// configured is how long the parts take whose length is configured.
+func (c config) configured() time.Duration {
+	return c.openFor + 2*c.flatFor + 2*c.loginFor + c.limitsFor
 }
 
 func parse(args []string, stderr io.Writer) (config, error) {
@@ -91,7 +102,12 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	f.IntVar(&c.flatSenders, "flat-senders", 64, "people who send flat out")
 	f.IntVar(&c.fill, "fill", 100_000, "messages in the long conversation")
 	f.IntVar(&c.reads, "reads", 2_000, "requests for each list")
-	f.IntVar(&c.rounds, "rounds", 3, "rounds of the comparison of engines")
+	f.IntVar(&c.rounds, "rounds", 3, "rounds of the comparison of engines, and of everybody connecting")
+	f.IntVar(&c.talkers, "talkers", 200, "people who talk while others log in, and at the default limits")
+	f.DurationVar(&c.loginFor, "login", 30*time.Second, "how long people log in; as long again it is quiet")
+	f.Float64Var(&c.loginRate, "login-rate", 50, "logins a second that are offered")
+	f.DurationVar(&c.limitsFor, "limits", time.Minute, "how long people write at the default limits")
+	f.IntVar(&c.connects, "connects", 5_000, "people who connect")
 	if err := f.Parse(args); err != nil {
 		return c, err
 	}
@@ -103,7 +119,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 			return c, fmt.Errorf("-only: %q is no scenario; there are %s", name, strings.Join(names(), ", "))
 		}
 	}
-	if f.NArg() > 0 || min(c.messages, c.openSenders, c.flatSenders, c.fill, c.reads, c.rounds) < 1 || c.openRate <= 0 || min(c.openFor, c.flatFor) <= 0 {
+	counts := min(c.messages, c.openSenders, c.flatSenders, c.fill, c.reads, c.rounds, c.talkers, c.connects)
+	if f.NArg() > 0 || counts < 1 || min(c.openRate, c.loginRate) <= 0 || min(c.openFor, c.flatFor, c.loginFor, c.limitsFor) <= 0 {
 		return c, errors.New("every number and time is above 0, and there are only flags")
 	}
 	return c, nil
@@ -120,6 +137,7 @@ func scenarios() []scenario {
 	return []scenario{
 		{"one", (*bench).one}, {"open", (*bench).open}, {"flat", (*bench).flat},
 		{"page", (*bench).page}, {"list", (*bench).list},
+		{"login", (*bench).login}, {"limits", (*bench).limits}, {"connect", (*bench).connect},
 		{"overview", (*bench).overview}, {"engine", (*bench).engine},
 	}
 }
@@ -165,7 +183,7 @@ func (b *bench) all(ctx context.Context) error {
 			return errors.Join(append(errs, context.Cause(ctx))...)
 		}
 		fmt.Fprintf(b.progress, "%s ...\n", s.name)
-		ctx, cancel := context.WithTimeout(ctx, maxScenario+b.openFor+2*b.flatFor)
+		ctx, cancel := context.WithTimeout(ctx, maxScenario+b.configured())
 		figures, err := s.run(b, ctx)
 		cancel()
 		for _, f := range figures {

@@ -40,7 +40,7 @@ func (b *bench) open(ctx context.Context) (_ []figure, err error) {
 		return nil, err
 	}
 	watch := watchFile(w.dir, "pryde.db")
-	took, late, err := b.arrivals(ctx, conns, people)
+	took, late, err := load{"open", b.openRate, b.openFor}.arrive(ctx, conns, people)
 	checkpoints := watch.stop()
 	if err != nil {
 		return nil, err
@@ -74,15 +74,24 @@ func greet(ctx context.Context, conns []*testkit.Conn, people []person) error {
 // next is whom the i-th person writes to.
 func next(people []person, i int) id.User { return people[(i+1)%len(people)].id }
 
-func (b *bench) arrivals(ctx context.Context, conns []*testkit.Conn, people []person) (took, late *sample.Set, err error) {
+// A load is what people write together.
+type load struct {
+	name string  // keeps its messages apart from those of others
+	rate float64 // messages a second, over all people
+	span time.Duration
+}
+
+// arrive lets each person write to the next. took is from when a message was due to its
+// acknowledgement, late how much later than that it left.
+func (l load) arrive(ctx context.Context, conns []*testkit.Conn, people []person) (took, late *sample.Set, err error) {
 	var mu sync.Mutex
 	took, late = &sample.Set{}, &sample.Set{}
 	start := time.Now().Add(100 * time.Millisecond)
 	g, ctx := errgroup.WithContext(ctx)
 	for i, c := range conns {
 		g.Go(func() error {
-			s := schedule{rate: b.openRate / float64(len(conns)), rng: rand.New(rand.NewPCG(seed, uint64(i)))}
-			mine, mineLate, err := s.run(ctx, c, next(people, i), start, b.openFor)
+			s := schedule{rate: l.rate / float64(len(conns)), rng: rand.New(rand.NewPCG(seed, uint64(i)))}
+			mine, mineLate, err := l.send(ctx, c, next(people, i), s, start)
 			mu.Lock()
 			defer mu.Unlock()
 			took.Join(mine)
@@ -93,10 +102,33 @@ func (b *bench) arrivals(ctx context.Context, conns []*testkit.Conn, people []pe
 	return took, late, g.Wait()
 }
 
-// A schedule draws when one person writes.
+// A schedule draws when one thing after the other is due.
 type schedule struct {
-	rate float64 // messages a second
+	rate float64 // a second
 	rng  *rand.Rand
+}
+
+func (s schedule) gap() time.Duration {
+	return time.Duration(s.rng.ExpFloat64() / s.rate * float64(time.Second))
+}
+
+// each calls fn at each moment that is drawn, for so long, with the moment at which that was
+// due.
+func (s schedule) each(ctx context.Context, start time.Time, span time.Duration, fn func(at time.Time) error) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for at := start.Add(s.gap()); at.Before(start.Add(span)); at = at.Add(s.gap()) {
+		timer.Reset(time.Until(at))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if err := fn(at); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // A due message was sent and waits for its acknowledgement.
@@ -105,26 +137,18 @@ type due struct {
 	pending *testkit.Pending
 }
 
-// run sends messages for so long and waits for their acknowledgements. took is from when a
-// message was due, late how much later it left.
-func (s schedule) run(ctx context.Context, c *testkit.Conn, to id.User, start time.Time, span time.Duration) (took, late *sample.Set, err error) {
+// send sends the messages of one person and waits for their acknowledgements.
+func (l load) send(ctx context.Context, c *testkit.Conn, to id.User, s schedule, start time.Time) (took, late *sample.Set, err error) {
 	took, late = &sample.Set{}, &sample.Set{}
 	var sent []due
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for at := start.Add(s.gap()); at.Before(start.Add(span)); at = at.Add(s.gap()) {
-		timer.Reset(time.Until(at))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return took, late, context.Cause(ctx)
-		}
+	err = s.each(ctx, start, l.span, func(at time.Time) error {
 		late.Add(time.Since(at))
-		p, err := ask(c, to, name("open", len(sent)))
-		if err != nil {
-			return took, late, err
-		}
+		p, err := ask(c, to, name(l.name, len(sent)))
 		sent = append(sent, due{at, p})
+		return err
+	})
+	if err != nil {
+		return took, late, err
 	}
 	for _, d := range sent {
 		if _, err := acked(ctx, d.pending); err != nil {
@@ -133,8 +157,4 @@ func (s schedule) run(ctx context.Context, c *testkit.Conn, to id.User, start ti
 		took.Add(d.pending.At().Sub(d.at))
 	}
 	return took, late, nil
-}
-
-func (s schedule) gap() time.Duration {
-	return time.Duration(s.rng.ExpFloat64() / s.rate * float64(time.Second))
 }

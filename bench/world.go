@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -40,27 +41,55 @@ type person struct {
 	id    id.User
 	token string
 	rest  *testkit.REST
+	from  http.Header // says where their connections come from
 }
 
-// newWorld starts a server on an empty folder below b.dir. The caller closes the world.
-func (b *bench) newWorld(ctx context.Context) (*world, error) {
+// defaultLimits undoes what keeps rate limits out of the other scenarios.
+const defaultLimits = "RATE_LIMIT_FACTOR=1"
+
+// newWorld starts a server on an empty folder below b.dir, with further variables. The caller
+// closes the world.
+func (b *bench) newWorld(ctx context.Context, env ...string) (*world, error) {
 	dir, err := os.MkdirTemp(b.dir, "data-")
 	if err != nil {
 		return nil, err
 	}
-	var secret [32]byte
-	if _, err := rand.Read(secret[:]); err != nil {
-		return nil, err
-	}
-	w := &world{dir: dir, token: hex.EncodeToString(secret[:])}
-	w.server, err = testkit.StartServer(ctx, testkit.ServerConfig{Binary: b.binary, DataDir: dir, Env: []string{
-		"APP_ENV=development", "LOG_LEVEL=warn", "RATE_LIMIT_FACTOR=100000", "SERVICE_TOKENS=" + w.token,
-	}})
+	return b.startWorld(ctx, dir, env...)
+}
+
+// startWorld is newWorld on a folder that may have data.
+func (b *bench) startWorld(ctx context.Context, dir string, env ...string) (*world, error) {
+	w := &world{dir: dir, token: secret()}
+	var err error
+	w.server, err = testkit.StartServer(ctx, testkit.ServerConfig{Binary: b.binary, DataDir: dir, Env: append([]string{
+		"APP_ENV=development", "LOG_LEVEL=warn", "RATE_LIMIT_FACTOR=100000", "TRUSTED_PROXIES=127.0.0.1", "SERVICE_TOKENS=" + w.token,
+	}, env...)})
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	w.rest = &testkit.REST{BaseURL: w.server.BaseURL}
 	return w, nil
+}
+
+// secret makes 64 random hexadecimal digits.
+func secret() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// from is how a proxy says that the i-th client is at an address of its own. The server
+// believes it of the bench.
+func from(i int) http.Header {
+	at := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+	return http.Header{"X-Forwarded-For": {at.String()}}
+}
+
+// as returns a client that sends a header along.
+func (w *world) as(header http.Header) *testkit.REST {
+	r := *w.rest
+	r.Header = header
+	return &r
 }
 
 // close stops the server and removes its data.
@@ -73,23 +102,26 @@ func (w *world) people(ctx context.Context, n int) ([]person, error) {
 	g.SetLimit(signUpsAtOnce)
 	for i := range out {
 		g.Go(func() error {
-			name := "bench_" + strconv.Itoa(i)
-			up, err := w.rest.SignUp(ctx, wire.SignUp{
+			name := username(i)
+			rest := w.as(from(i))
+			up, err := rest.SignUp(ctx, wire.SignUp{
 				FullName: "Bench Person", Username: name, Email: name + "@example.com", Password: password, Birthday: "1990-01-31",
 			})
 			if err != nil {
 				return fmt.Errorf("sign up: %w", err)
 			}
-			out[i] = person{up.User.ID, up.AccessToken, w.rest.As(up.AccessToken)}
+			out[i] = person{up.User.ID, up.AccessToken, rest.As(up.AccessToken), rest.Header}
 			return nil
 		})
 	}
 	return out, g.Wait()
 }
 
+func username(i int) string { return "bench_" + strconv.Itoa(i) }
+
 // dial connects a person; heard takes every event, on the goroutine that reads.
 func (w *world) dial(ctx context.Context, p person, heard func(testkit.Event)) (*testkit.Conn, error) {
-	c, err := (&testkit.Dialer{OnEvent: heard}).Dial(ctx, w.server.BaseURL, p.token)
+	c, err := (&testkit.Dialer{OnEvent: heard, Header: p.from}).Dial(ctx, w.server.BaseURL, p.token)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -54,6 +55,11 @@ func serve(vars map[string]string, stderr io.Writer) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	log := app.NewLogger(c, stderr)
+	if vars["GOMAXPROCS"] == "" {
+		// One more than there are: hashing a password keeps one busy for some 20 ms, and what
+		// sockets wait for shall not wait behind it.
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
 	return app.Run(ctx, c, log, func(addr net.Addr) {
 		log.Info("listening", "address", addr.String(), "data", c.DataDir, "env", string(c.Env))
 	})
