@@ -5,7 +5,7 @@ LINT    := bin/golangci-lint
 PAGE    := web/dist/index.html
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: run build no-page talk test check lint generate generated prove screenshots fuzz bench torture clean
+.PHONY: run build no-page talk test check lint generate generated prove screenshots fuzz bench bench-engine torture clean
 
 run: build ## start on http://localhost:9000 with the embedded store in ./data
 	@echo "Starting on http://localhost:9000 with the embedded store in ./data. Ctrl-C stops it."
@@ -60,6 +60,9 @@ fuzz: ## every fuzz target for FUZZTIME (default 20s) each
 
 bench: build ## figures of the real binary; writes out/bench.json
 	cd bench && go run . -binary $(CURDIR)/bin/pryde -out $(CURDIR)/out/bench.json
+
+bench-engine: build ## the engine beside the official server and the Go library; writes out/engine.json (an hour and more)
+	cd bench && go run ./engine-figures -binary $(CURDIR)/bin/pryde -out $(CURDIR)/out/engine.json -markdown $(CURDIR)/out/engine.md
 
 torture: build ## planted bugs must be found, then minutes of faults must find nothing
 	cd torture && go run . -plants && go run . -duration 3m

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -224,24 +223,5 @@ func TestAScheduleKeepsItsRateAndIsNotEven(t *testing.T) {
 	// Of exponential gaps with a mean of 2 ms, 22% are below half a millisecond.
 	if short < n/5 || short > n/4 {
 		t.Errorf("%d of %d gaps are short, want about 22%%", short, n)
-	}
-}
-
-func TestCompareShowsMediansAndTheirRatioAndSumsWhatWentWrong(t *testing.T) {
-	rounds := func(values ...float64) (out [][]trial) {
-		for i, v := range values {
-			out = append(out, []trial{{name: "speed", value: v}, {name: "lost", value: float64(i), summed: true}})
-		}
-		return out
-	}
-
-	figures := compare(map[string][][]trial{engines[0].label: rounds(10, 90, 30), engines[1].label: rounds(5, 15, 100)})
-
-	var got []float64
-	for _, f := range figures {
-		got = append(got, *f.Value)
-	}
-	if want := []float64{30, 15, 2, 3, 3}; !slices.Equal(got, want) {
-		t.Errorf("figures %v, want %v", got, want)
 	}
 }

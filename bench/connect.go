@@ -14,6 +14,9 @@ import (
 	"pryde/internal/wire"
 )
 
+// connectsAtOnce is how many people dial at the same time.
+const connectsAtOnce = 200
+
 // greetTimeout bounds one connect with its greeting.
 const greetTimeout = 30 * time.Second
 

@@ -72,7 +72,7 @@ type config struct {
 	openSenders      int
 	flatSenders      int
 	fill, reads      int // messages in the long conversation; requests for each list
-	rounds           int // of the comparison of engines, and of everybody connecting
+	rounds           int // of everybody connecting
 
 	talkers             int // people who talk while others log in, or at the default limits
 	loginFor, limitsFor time.Duration
@@ -102,7 +102,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	f.IntVar(&c.flatSenders, "flat-senders", 64, "people who send flat out")
 	f.IntVar(&c.fill, "fill", 100_000, "messages in the long conversation")
 	f.IntVar(&c.reads, "reads", 2_000, "requests for each list")
-	f.IntVar(&c.rounds, "rounds", 3, "rounds of the comparison of engines, and of everybody connecting")
+	f.IntVar(&c.rounds, "rounds", 3, "rounds of everybody connecting")
 	f.IntVar(&c.talkers, "talkers", 200, "people who talk while others log in, and at the default limits")
 	f.DurationVar(&c.loginFor, "login", 30*time.Second, "how long people log in; as long again it is quiet")
 	f.Float64Var(&c.loginRate, "login-rate", 50, "logins a second that are offered")
@@ -138,7 +138,7 @@ func scenarios() []scenario {
 		{"one", (*bench).one}, {"open", (*bench).open}, {"flat", (*bench).flat},
 		{"page", (*bench).page}, {"list", (*bench).list},
 		{"login", (*bench).login}, {"limits", (*bench).limits}, {"connect", (*bench).connect},
-		{"overview", (*bench).overview}, {"engine", (*bench).engine},
+		{"overview", (*bench).overview},
 	}
 }
 

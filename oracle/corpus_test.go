@@ -1,7 +1,9 @@
 package oracle
 
 import (
+	"bytes"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,14 +23,19 @@ var (
 func pick(r *rand.Rand, from []string) string { return from[r.IntN(len(from))] }
 
 // randomPacket writes a packet that is right more often than not.
-func randomPacket(r *rand.Rand) string {
-	kind := r.IntN(5)
+func randomPacket(r *rand.Rand) packet {
+	kind := r.IntN(7)
 	if r.IntN(20) == 0 {
 		kind = r.IntN(10)
 	}
 	wire := strconv.Itoa(kind)
+	attachments := 0
 	if kind == 5 || kind == 6 {
-		wire += strconv.Itoa(r.IntN(12)) + "-"
+		attachments = 1 + r.IntN(3)
+		if r.IntN(10) == 0 {
+			attachments = r.IntN(13)
+		}
+		wire += strconv.Itoa(attachments) + "-"
 	}
 	if space := pick(r, spaces); space != "" {
 		wire += space + ","
@@ -36,20 +43,55 @@ func randomPacket(r *rand.Rand) string {
 	wire += pick(r, ids)
 	switch kind {
 	case 0:
-		return wire + pick(r, []string{``, object(r, 3)})
+		wire += pick(r, []string{``, object(r, 3)})
 	case 1:
-		return wire
 	case 4:
-		return wire + pick(r, []string{pick(r, texts), object(r, 3)})
+		wire += pick(r, []string{pick(r, texts), object(r, 3)})
 	case 3, 6:
-		return wire + array(r, 4)
+		wire += arguments(r, nil, attachments)
 	default:
 		first := pick(r, texts)
 		if r.IntN(6) == 0 {
 			first = pick(r, numbers)
 		}
-		return wire + strings.Replace(array(r, 4), "[", "["+first+pick(r, []string{`,`, `,`, ``}), 1)
+		wire += arguments(r, []string{first}, attachments)
 	}
+	return attach(r, wire, attachments)
+}
+
+// arguments writes an array that begins with some values, and has placeholders in it.
+func arguments(r *rand.Rand, values []string, attachments int) string {
+	fixed := len(values)
+	for range r.IntN(4) {
+		values = append(values, anyValue(r, 3))
+	}
+	for i := range attachments {
+		if r.IntN(20) == 0 {
+			i = r.IntN(4)
+		}
+		hole := `{"_placeholder":true,"num":` + strconv.Itoa(i) + `}`
+		switch r.IntN(6) {
+		case 0:
+			hole = `{"a":` + hole + `}`
+		case 1:
+			hole = `[1,` + hole + `]`
+		}
+		at := fixed + r.IntN(len(values)-fixed+1)
+		values = slices.Insert(values, at, hole)
+	}
+	return "[" + strings.Join(values, ",") + "]"
+}
+
+// attach makes a packet whose attachments are, most of the time, as many as it says.
+func attach(r *rand.Rand, wire string, attachments int) packet {
+	if r.IntN(30) == 0 {
+		attachments = r.IntN(4)
+	}
+	p := text(wire)
+	for i := range attachments {
+		p.attachments = append(p.attachments, bytes.Repeat([]byte{byte(i), 0xff}, r.IntN(3)))
+	}
+	return p
 }
 
 func anyValue(r *rand.Rand, depth int) string {
@@ -87,10 +129,10 @@ func array(r *rand.Rand, depth int) string {
 	return "[" + strings.Join(values, ",") + "]"
 }
 
-// mutate changes one to three places of a packet.
-func mutate(r *rand.Rand, wire string) string {
+// mutate changes one to three places of a packet's text.
+func mutate(r *rand.Rand, p packet) packet {
 	const alphabet = "0123456789-/,[]{}\":. \n\\ueE\xff\x00tfn"
-	b := []byte(wire)
+	b := []byte(p.text)
 	for range 1 + r.IntN(3) {
 		at := r.IntN(len(b) + 1)
 		c := alphabet[r.IntN(len(alphabet))]
@@ -103,5 +145,6 @@ func mutate(r *rand.Rand, wire string) string {
 			b = append(b[:at], b[at+1:]...)
 		}
 	}
-	return string(b)
+	p.text = string(b)
+	return p
 }

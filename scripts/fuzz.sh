@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Runs every fuzz target of the product's module for FUZZTIME each.
+# Runs every fuzz target for FUZZTIME each: those of the product's module, and those that
+# compare it with other implementations.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-grep -rlE '^func Fuzz' --include='*_test.go' internal | xargs -n1 dirname | sort -u | while read -r dir; do
-  grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$dir"/*_test.go | awk '{print $2}' | sort -u | while read -r target; do
-    echo "== $dir $target"
-    go test "./$dir" -run '^$' -fuzz "^${target}\$" -fuzztime "${FUZZTIME:-20s}" </dev/null
+for module in . oracle; do
+  (cd "$module" && go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}}{{end}}' ./...) | while read -r dir; do
+    { grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$dir"/*_test.go || true; } | awk '{print $2}' | sort -u | while read -r target; do
+      echo "== ${dir#"$PWD/"} $target"
+      (cd "$dir" && go test . -run '^$' -fuzz "^${target}\$" -fuzztime "${FUZZTIME:-20s}" </dev/null)
+    done
   done
 done

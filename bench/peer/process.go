@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,18 +15,37 @@ import (
 	"time"
 )
 
-// startTimeout bounds the time until a peer prints its address.
-const startTimeout = 10 * time.Second
+const (
+	startTimeout = 10 * time.Second // until a peer takes connections
+	startPoll    = 10 * time.Millisecond
+)
 
 // Build builds the peer with this name (a folder beside this package) into dir and returns
 // the path of the program. The working directory has to be in the module.
 func Build(ctx context.Context, name, dir string) (string, error) {
-	program := filepath.Join(dir, name)
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "pryde/bench/peer/"+name).CombinedOutput()
+	return BuildPackage(ctx, "pryde/bench/peer/"+name, filepath.Join(dir, name))
+}
+
+// BuildPackage builds the program of a package, which stands in this module or in one that it
+// requires, and returns its path.
+func BuildPackage(ctx context.Context, pkg, program string) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", program, pkg).CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("build peer %s: %w\n%s", name, err, out)
+		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 	}
 	return program, nil
+}
+
+// A Command says how a peer is run.
+type Command struct {
+	Path       string
+	Args       []string
+	Env        []string // NAME=value, beside this program's own
+	Processors int      // GOMAXPROCS
+	CPUs       string   // those it may run on, as taskset writes them; all where it is empty
+
+	// Address is where the peer will listen, host:port. Where it is empty the peer prints it.
+	Address string
 }
 
 // A Process is a running peer. Stop ends it.
@@ -36,35 +56,74 @@ type Process struct {
 	stdin io.Closer
 }
 
-// Start starts a peer on so many processors and waits for its address. The peer is killed
-// when ctx ends.
-func Start(ctx context.Context, program string, processors int) (*Process, error) {
-	cmd := exec.CommandContext(ctx, program)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(processors))
+// Start starts the peer and waits until it takes connections. The peer is killed when ctx
+// ends.
+func (c Command) Start(ctx context.Context) (*Process, error) {
+	p, err := c.start(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start peer %s: %w", filepath.Base(c.Path), err)
+	}
+	return p, nil
+}
+
+func (c Command) start(ctx context.Context) (*Process, error) {
+	argv := append([]string{c.Path}, c.Args...)
+	if c.CPUs != "" {
+		argv = append([]string{"taskset", "-c", c.CPUs}, argv...)
+	}
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append(append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(c.Processors)), c.Env...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, fmt.Errorf("start peer: %w", err)
+		return nil, err
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, fmt.Errorf("start peer: %w", err)
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start peer: %w", err)
+		return nil, err
 	}
-	p := &Process{cmd: cmd, stdin: stdin}
+	p := &Process{Address: c.Address, cmd: cmd, stdin: stdin}
+	if err := p.ready(ctx, stdout); err != nil {
+		p.Stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Process) ready(ctx context.Context, stdout io.Reader) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	if p.Address != "" {
+		return p.listens(ctx)
+	}
 	// Killing the peer ends the read.
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
+	stop := context.AfterFunc(ctx, func() { _ = p.cmd.Process.Kill() })
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil || !stop() {
-		p.Stop()
-		return nil, fmt.Errorf("start peer: no address: %w", errors.Join(err, context.Cause(ctx)))
+		return fmt.Errorf("no address: %w", errors.Join(err, context.Cause(ctx)))
 	}
 	p.Address = strings.TrimSpace(line)
-	return p, nil
+	return nil
+}
+
+// listens waits until the address takes a connection.
+func (p *Process) listens(ctx context.Context) error {
+	poll := time.NewTicker(startPoll)
+	defer poll.Stop()
+	for {
+		nc, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.Address)
+		if err == nil {
+			return nc.Close()
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return fmt.Errorf("nobody listens: %w", err)
+		}
+	}
 }
 
 // Stop ends the peer at once and waits for it.
@@ -75,41 +134,10 @@ func (p *Process) Stop() {
 }
 
 // Resident returns the memory of the peer that is in RAM, in bytes.
-func (p *Process) Resident() (int64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, fmt.Errorf("resident memory: %w", err)
-	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("resident memory: %w", err)
-			}
-			return kib << 10, nil
-		}
-	}
-	return 0, errors.New("resident memory: not told by the system")
-}
-
-// ticksPerSecond is the unit of processor times in /proc, the same on every Linux.
-const ticksPerSecond = 100
+func (p *Process) Resident() (int64, error) { return residentOf(p.cmd.Process.Pid) }
 
 // Processor returns how much processor time the peer has used, to a hundredth of a second.
-func (p *Process) Processor() (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, fmt.Errorf("processor time: %w", err)
-	}
-	// The name of the program, in brackets, may hold blanks; the fields are counted behind it.
-	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	if len(fields) < 13 {
-		return 0, errors.New("processor time: not told by the system")
-	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	if err := errors.Join(err1, err2); err != nil {
-		return 0, fmt.Errorf("processor time: %w", err)
-	}
-	return time.Duration(user+system) * (time.Second / ticksPerSecond), nil
-}
+func (p *Process) Processor() (time.Duration, error) { return processorOf(p.cmd.Process.Pid) }
+
+// Files returns how many files and sockets the peer has open.
+func (p *Process) Files() (int, error) { return filesOf(p.cmd.Process.Pid) }

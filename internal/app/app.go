@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pryde/internal/auth"
+	"pryde/internal/bus"
 	"pryde/internal/httpapi"
 	"pryde/internal/id"
 	"pryde/internal/limit"
@@ -106,23 +107,29 @@ func (s *server) wire(ctx context.Context) (*httpapi.API, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.line = order.NewLine()
-	s.gate = realtime.New(realtime.Options{
+	s.line = order.NewLine(s.store.Opened())
+	if s.gate, err = realtime.New(realtime.Options{
 		Engine: socketio.Config{
 			ConnectTimeout: c.ConnectTimeout, AuthTimeout: c.AuthTimeout, AllowOrigin: origins, Rand: rand.Reader, Log: s.log,
-			MaxPendingPerAddress: c.MaxPendingPerAddress,
+			MaxPendingPerAddress: c.MaxPendingPerAddress, Polling: c.Polling,
 		},
-		Verifier: sessions, Limiter: limiter, Line: s.line, Database: database,
+		Verifier: sessions, Limiter: limiter, Line: s.line, Database: database, Key: key, Rand: rand.Reader,
 		MaxConnections: c.MaxConnections, Trusted: c.Proxies, Metrics: s.metrics, Log: s.log, Now: now,
-	})
+	}); err != nil {
+		return nil, err
+	}
+	nodes := &bus.Local{Sockets: s.gate}
+	s.gate.Carry(nodes)
 	accounts := people.New(people.Options{
-		Store: s.store, Factors: s.store, Ties: s.store, Sessions: sessions, Ender: s.gate, IDs: ids, Key: key, Now: now, Rand: rand.Reader,
+		Store: s.store, Factors: s.store, Ties: s.store, Sessions: sessions, Bus: nodes, IDs: ids, Key: key, Now: now, Rand: rand.Reader,
 		Log: s.log, VerifyEmail: c.Verification == VerificationRequired,
 		OnBlock: func(a, b id.User) { s.presence.BlockChanged(a, b) }, // each of the two needs the other
 	})
-	s.presence = presence.New(presence.Options{Publish: s.gate, People: accounts, Log: s.log, Now: now})
+	nodes.Memory = accounts
+	s.presence = presence.New(presence.Options{Publish: nodes, People: accounts, Log: s.log, Now: now})
 	s.gate.Greet(s.presence)
 	messages := message.New(message.Options{Store: s.store, People: accounts, IDs: ids, Key: key, Database: database, Now: now})
+	s.gate.Recover(messages)
 
 	realtime.On(s.gate, wire.SendMessage, messages.Send, wire.Delivery.Sent)
 	realtime.On(s.gate, wire.SayDelivered, messages.MarkDelivered, wire.Note)
@@ -133,7 +140,7 @@ func (s *server) wire(ctx context.Context) (*httpapi.API, error) {
 	realtime.On(s.gate, wire.GetOnlineUsers, s.presence.Online, realtime.Same)
 
 	api := httpapi.New(httpapi.Options{
-		Verifier: sessions, Limiter: limiter, Line: s.line, Publish: s.gate, Origins: origins, Trusted: c.Proxies,
+		Verifier: sessions, Limiter: limiter, Line: s.line, Publish: nodes, Origins: origins, Trusted: c.Proxies,
 		Cookie:  httpapi.CookieOptions{Secure: c.Env == Production, Domain: c.RootDomain},
 		Version: buildVersion(), Metrics: s.metrics, Log: s.log, Now: now,
 	})

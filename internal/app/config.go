@@ -41,6 +41,7 @@ type Config struct {
 	AuthTimeout          time.Duration `env:"AUTH_TIMEOUT" envDefault:"10s" doc:"From the CONNECT packet of a socket to the verdict."`
 	MaxConnections       int           `env:"SOCKET_MAX_CONNECTIONS_PER_USER" envDefault:"20" doc:"Sockets that one person may have; the oldest goes when there is one more."`
 	MaxPendingPerAddress int           `env:"SOCKET_MAX_PENDING_PER_ADDRESS" envDefault:"256" doc:"Transports of one address (a /64 network of IPv6) that have not authenticated; more are answered 429."`
+	Polling              bool          `env:"POLLING" envDefault:"true" doc:"Whether clients may connect over HTTP long-polling and upgrade from it to WebSocket. Without it only WebSocket is served."`
 
 	JWTSecret        Secret        `env:"JWT_SECRET" doc:"Signs access tokens; at least 32 characters. Made on the first start in development."`
 	JWTRefreshSecret Secret        `env:"JWT_REFRESH_SECRET" doc:"Signs refresh tokens; at least 32 characters, another one than JWT_SECRET. Made on the first start in development."`

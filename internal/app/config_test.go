@@ -18,7 +18,7 @@ func TestConfigReportsEveryMistakeByVariable(t *testing.T) {
 	_, err := app.LoadConfig(map[string]string{
 		"APP_ENV": "staging", "PORT": "0", "AUTH_TIMEOUT": "soon", "REFRESH_TOKEN_EXPIRY": "-3d", "JWT_SECRET": "hunter2",
 		"MESSAGE_ENCRYPTION_KEY": "abc", "TRUSTED_PROXIES": "here", "CORS_ORIGINS": "example.com", "SERVICE_TOKENS": "short-token",
-		"RATE_LIMIT_FACTOR": "many", "LOG_LEVEL": "loud", "SOCKET_MAX_CONNECTIONS_PER_USER": "0", "RATE_LIMITS": "send_message=x",
+		"RATE_LIMIT_FACTOR": "many", "LOG_LEVEL": "loud", "SOCKET_MAX_CONNECTIONS_PER_USER": "0", "RATE_LIMITS": "send_message=x", "POLLING": "perhaps",
 		"ROOT_DOMAIN": "https://example.com", "EMAIL_VERIFICATION": "sometimes",
 	})
 	if err == nil {
@@ -26,7 +26,7 @@ func TestConfigReportsEveryMistakeByVariable(t *testing.T) {
 	}
 	for _, name := range []string{
 		"APP_ENV", "PORT", "AUTH_TIMEOUT", "REFRESH_TOKEN_EXPIRY", "JWT_SECRET", "MESSAGE_ENCRYPTION_KEY", "TRUSTED_PROXIES", "CORS_ORIGINS",
-		"SERVICE_TOKENS", "RATE_LIMIT_FACTOR", "LOG_LEVEL", "SOCKET_MAX_CONNECTIONS_PER_USER", "RATE_LIMITS",
+		"SERVICE_TOKENS", "RATE_LIMIT_FACTOR", "LOG_LEVEL", "SOCKET_MAX_CONNECTIONS_PER_USER", "RATE_LIMITS", "POLLING",
 		"ROOT_DOMAIN", "EMAIL_VERIFICATION",
 	} {
 		if !strings.Contains("\n"+err.Error(), "\n"+name+": ") {

@@ -17,26 +17,27 @@ const module = "pryde/internal/"
 // floors lists the packages from the ground up. A package imports only packages of lower
 // floors: those that share a floor do not know each other.
 var floors = [][]string{
-	{"fault", "order", "lane", "dedup", "limit", "plaintext", "seal", "socketio", "metric"},
-	{"id"},
+	{"fault", "order", "lane", "dedup", "limit", "plaintext", "seal", "engineio", "metric"},
+	{"id", "socketio"},
 	{"wire"},
-	{"auth"},
+	{"auth", "bus"},
 	{"message", "people", "presence", "realtime", "httpapi"},
-	{"sqlitestore", "storetest", "testkit", "wire/gen"},
+	{"sqlitestore", "storetest", "testkit", "wire/gen", "socketio/fixture"},
 	{"app"},
 }
 
 // reserved names the only packages that may import what lies outside.
 var reserved = map[string][]string{
 	"modernc.org/":                       {"sqlitestore"},
-	"github.com/coder/websocket":         {"socketio", "testkit"},
+	"github.com/coder/websocket":         {"testkit"},
+	"github.com/gobwas/ws":               {"engineio"},
 	"github.com/go-chi/chi/":             {"httpapi"},
 	"github.com/golang-jwt/":             {"auth"},
 	"github.com/microcosm-cc/bluemonday": {"plaintext"},
 	"github.com/caarlos0/env/":           {"app"},
 	"golang.org/x/crypto/argon2":         {"people"},
 	"github.com/pquerna/otp":             {"people"},
-	"net/http":                           {"httpapi", "socketio", "app", "metric", "testkit", "wire", "wire/gen"},
+	"net/http":                           {"httpapi", "engineio", "socketio", "socketio/fixture", "app", "metric", "testkit", "wire", "wire/gen"},
 	"database/sql":                       {"sqlitestore"},
 }
 

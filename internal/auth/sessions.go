@@ -270,6 +270,17 @@ func (s *Sessions) Revoke(ctx context.Context, session string) (bool, error) {
 	return revoked, nil
 }
 
+// IdleTimeout returns after how long a session ends at which nobody is; 0: never.
+func (s *Sessions) IdleTimeout() time.Duration { return s.idle }
+
+// Leave notes that somebody was at a session until now, where idle sessions end.
+func (s *Sessions) Leave(ctx context.Context, who Identity) error {
+	if s.idle == 0 {
+		return nil
+	}
+	return s.Touch(ctx, who.Session)
+}
+
 // Attend is Check for who has a socket open, which counts as activity.
 func (s *Sessions) Attend(ctx context.Context, who Identity) error {
 	err := s.Check(ctx, who)

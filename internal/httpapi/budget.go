@@ -28,11 +28,20 @@ func (b *budget) take(budgets []wire.Budget, who auth.Identity) error {
 		v := b.api.o.Limiter.Take(one.Operation, b.key(one.Per, who))
 		b.tell(v)
 		if !v.Allowed {
-			return fault.RateLimited("RATE_LIMITED", "Too many requests, please try again later", v.RetryAfter)
+			return limited{fault.RateLimited("RATE_LIMITED", "Too many requests, please try again later", v.RetryAfter), v.Window}
 		}
 	}
 	return nil
 }
+
+// A limited is the refusal of one request too many, and the time in which the budget fills.
+type limited struct {
+	*fault.Fault
+	window time.Duration
+}
+
+// Unwrap lets the fault be found.
+func (l limited) Unwrap() error { return l.Fault }
 
 func (b *budget) key(per wire.Counted, who auth.Identity) string {
 	address := limit.AddressKey(b.api.client(b.r))

@@ -27,7 +27,7 @@ func TestALimitedRequestSaysWhenToComeBack(t *testing.T) {
 	w := d.do(httptest.NewRequest("GET", "/api/version", nil))
 
 	p, err := wire.Decode[wire.Problem](w.Body.Bytes())
-	if err != nil || w.Code != http.StatusTooManyRequests || p.Error != "Too Many Requests" || p.Code != "RATE_LIMITED" || p.Message == "" || p.RetryAfter != 2 {
+	if err != nil || w.Code != http.StatusTooManyRequests || p.Error != "Too Many Requests" || p.Code != "RATE_LIMITED" || p.Message == "" || p.RetryAfter != 15 {
 		t.Errorf("answered %d %s, %v", w.Code, w.Body, err)
 	}
 	for name, want := range map[string]string{

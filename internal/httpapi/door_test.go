@@ -47,7 +47,7 @@ func (d *door) Holder(token string) (auth.Identity, error) {
 func (d *door) Take(operation, key string) limit.Verdict {
 	d.asked = append(d.asked, operation+" "+key)
 	if d.limited[operation] == key {
-		return limit.Verdict{RetryAfter: 90 * time.Second, Limit: 10, Reset: 900 * time.Second, Policy: "10;w=900"}
+		return limit.Verdict{RetryAfter: 90 * time.Second, Limit: 10, Reset: 900 * time.Second, Window: 900 * time.Second, Policy: "10;w=900"}
 	}
 	return limit.Verdict{Allowed: true, Limit: 800, Remaining: d.left[operation], Reset: time.Millisecond, Policy: "800;w=900"}
 }
@@ -56,7 +56,7 @@ func (d *door) Publish(...wire.Outgoing) {}
 
 func newDoor(t *testing.T) *door {
 	d := &door{verify: func(string) (auth.Identity, error) { return auth.Identity{}, nil }, limited: map[string]string{}, left: map[string]int{}}
-	line := order.NewLine()
+	line := order.NewLine(0)
 	t.Cleanup(line.Close)
 	d.API = httpapi.New(httpapi.Options{
 		Verifier: d, Limiter: d, Line: line, Publish: d,

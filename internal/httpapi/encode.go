@@ -108,7 +108,10 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	switch f.Kind {
 	case fault.KindRateLimited:
-		p.Error, p.RetryAfter = "Too Many Requests", int(math.Ceil(f.RetryAfter.Minutes()))
+		p.Error = "Too Many Requests"
+		if l := (limited{}); errors.As(err, &l) {
+			p.RetryAfter = int(math.Ceil(l.window.Minutes()))
+		}
 	case fault.KindLocked:
 		p.LockoutUntil = a.o.Now().Add(f.RetryAfter)
 	}

@@ -61,6 +61,7 @@ type Verdict struct {
 	Limit      int           // tokens of a full bucket; 0 where the operation has no rules
 	Remaining  int           // tokens that are left
 	Reset      time.Duration // until the bucket is full again
+	Window     time.Duration // in which an empty bucket fills
 	Policy     string        // every rule as a count and its time in seconds, such as 10;w=2, 120;w=60
 }
 
@@ -151,7 +152,7 @@ func (t *table) state(b *buckets, now int64) Verdict {
 	for i, p := range t.rules {
 		used := max(b.fullAt[i]-now, 0)
 		if left := int((p.depth - used) / p.interval); i == 0 || left < v.Remaining {
-			v.Limit, v.Remaining, v.Reset = p.tokens(), left, time.Duration(used)
+			v.Limit, v.Remaining, v.Reset, v.Window = p.tokens(), left, time.Duration(used), time.Duration(p.depth)
 		}
 	}
 	return v

@@ -195,10 +195,10 @@ func TestAVerdictSaysWhatIsLeft(t *testing.T) {
 		after time.Duration
 		want  limit.Verdict
 	}{
-		{1, 0, limit.Verdict{Allowed: true, Limit: 10, Remaining: 9, Reset: 200 * time.Millisecond, Policy: policy}},
-		{9, 0, limit.Verdict{Allowed: true, Limit: 10, Remaining: 0, Reset: 2 * time.Second, Policy: policy}},
-		{1, 0, limit.Verdict{RetryAfter: 200 * time.Millisecond, Limit: 10, Remaining: 0, Reset: 2 * time.Second, Policy: policy}},
-		{1, time.Minute, limit.Verdict{Allowed: true, Limit: 10, Remaining: 9, Reset: 200 * time.Millisecond, Policy: policy}},
+		{1, 0, limit.Verdict{Allowed: true, Limit: 10, Remaining: 9, Reset: 200 * time.Millisecond, Window: 2 * time.Second, Policy: policy}},
+		{9, 0, limit.Verdict{Allowed: true, Limit: 10, Remaining: 0, Reset: 2 * time.Second, Window: 2 * time.Second, Policy: policy}},
+		{1, 0, limit.Verdict{RetryAfter: 200 * time.Millisecond, Limit: 10, Remaining: 0, Reset: 2 * time.Second, Window: 2 * time.Second, Policy: policy}},
+		{1, time.Minute, limit.Verdict{Allowed: true, Limit: 10, Remaining: 9, Reset: 200 * time.Millisecond, Window: 2 * time.Second, Policy: policy}},
 	} {
 		clock.advance(step.after)
 		var got limit.Verdict

@@ -23,6 +23,7 @@ const (
 	Typing             = "typing"               // per user
 	GetOnlineUsers     = "get_online_users"     // per user
 	Join               = "join"                 // per user
+	Recovery           = "recovery"             // a socket that comes back and asks for what it missed, per user
 	LogIn              = "login"                // per address
 	SecondStep         = "second_step"          // the second step of a login, per address
 	SignUp             = "signup"               // per address
@@ -38,7 +39,7 @@ const (
 // defaults are the rules where configuration says nothing else. What is counted per address
 // beside a count per user is wide enough for some hundred people behind one address.
 const defaults = `global=800/15m,send_message=5/1s:10+120/1m,send_message_address=1000/1s:4000,receipt=20/1s:200,ping=10/1s:50,echo=10/1s:50,lounge=5/1s:10+120/1m,typing=10/1s,` +
-	`get_online_users=5/1s:20,join=5/1s:20,login=10/15m,second_step=10/15m,signup=5/1h,refresh=60/1m,refresh_address=1200/1m,check_username=30/15m,` +
+	`get_online_users=5/1s:20,join=5/1s:20,recovery=10/1m:20,login=10/15m,second_step=10/15m,signup=5/1h,refresh=60/1m,refresh_address=1200/1m,check_username=30/15m,` +
 	`search=100/15m,friend_request=20/1h,upload=20/1h,upload_user=15/15m+50/1d`
 
 const (

@@ -15,7 +15,7 @@ func TestDefaultsAreThoseOfTheSpecification(t *testing.T) {
 	message := []limit.Rule{{Rate: 5, Burst: 10}, {Rate: 120 / minute, Burst: 120}}
 	want := limit.Rules{
 		limit.Global: {{Rate: 800 / quarter, Burst: 800}}, limit.SendMessage: message, limit.Lounge: message, limit.Receipt: {{Rate: 20, Burst: 200}}, limit.Ping: {{Rate: 10, Burst: 50}}, limit.Echo: {{Rate: 10, Burst: 50}},
-		limit.SendMessageAddress: {{Rate: 1000, Burst: 4000}}, limit.GetOnlineUsers: {{Rate: 5, Burst: 20}}, limit.Join: {{Rate: 5, Burst: 20}},
+		limit.SendMessageAddress: {{Rate: 1000, Burst: 4000}}, limit.GetOnlineUsers: {{Rate: 5, Burst: 20}}, limit.Join: {{Rate: 5, Burst: 20}}, limit.Recovery: {{Rate: 10 / minute, Burst: 20}},
 		limit.RefreshAddress: {{Rate: 1200 / minute, Burst: 1200}},
 		limit.Typing:         {{Rate: 10, Burst: 10}}, limit.LogIn: {{Rate: 10 / quarter, Burst: 10}}, limit.SecondStep: {{Rate: 10 / quarter, Burst: 10}}, limit.SignUp: {{Rate: 5 / hour, Burst: 5}},
 		limit.Refresh: {{Rate: 60 / minute, Burst: 60}}, limit.CheckUsername: {{Rate: 30 / quarter, Burst: 30}},

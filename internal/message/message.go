@@ -174,8 +174,7 @@ type Store interface {
 	// commit. Where the attempt is already stored (the same sender and client id; without a
 	// client id the draft's RepeatWindow), it changes nothing and returns that message with again
 	// set. An id that another attempt has taken is an error, not a repeat. What is new is a fault
-	// of kind forbidden where one of the two blocks the other by the time of the commit. Without a
-	// client id, a message that the sender deleted for themselves is no earlier attempt.
+	// of kind forbidden where one of the two blocks the other by the time of the commit.
 	Append(ctx context.Context, d Draft) (m Message, again bool, err error)
 	// Attempt finds the message that Append would find to be stored already.
 	Attempt(ctx context.Context, d Draft) (m Message, found bool, err error)
@@ -206,7 +205,8 @@ type Store interface {
 	DeleteForSelf(ctx context.Context, m id.Message, u id.User, at time.Time) (Message, bool, error)
 	// MarkRead moves a person's read mark to a message, never backwards, counts what is unread
 	// after it, and takes the mark "unread" from the conversation. What is read was delivered.
-	// In notes to oneself nothing moves.
+	// In notes to oneself nothing moves. It is ErrBlocked where one of the two blocks the other by
+	// the time of the commit, like MarkDelivered.
 	MarkRead(ctx context.Context, u id.User, m id.Message, at time.Time) (Receipt, error)
 	// MarkDelivered moves the mark of what has reached a person's devices to a message of
 	// somebody else, never backwards.

@@ -97,7 +97,7 @@ func open(t *testing.T, dir string, people message.People) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{store: store, line: order.NewLine(), dir: dir}
+	w := &world{store: store, line: order.NewLine(0), dir: dir}
 	w.Service = message.New(message.Options{
 		Store: store, People: people, IDs: id.NewSource(time.Now, rand.Reader), Key: [32]byte{7},
 		Database: store.Database(), Now: time.Now,

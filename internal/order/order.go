@@ -11,6 +11,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Seq is a commit sequence number. It grows with every change that a client can see; 0
@@ -21,26 +22,48 @@ type Seq int64
 type Line struct {
 	mu      sync.Mutex
 	more    *sync.Cond
-	open    []*Turn  // numbered turns in the order of their numbers, ended or not
-	ready   []func() // to be run, in order
+	open    []*Turn // numbered turns in the order of their numbers, ended or not
+	moved   []*Turn // those of open that were numbered more than once
+	ready   []entry // to be run, in order
 	closing bool
 	done    chan struct{}
+
+	begun, published atomic.Int64 // a Seq each
 }
 
-// NewLine returns a line and starts the one goroutine that publishes. Close ends it.
-func NewLine() *Line {
+// An entry is what a turn that ended publishes. Its numbers are 0 where the turn has none.
+type entry struct {
+	seq     Seq
+	upTo    Seq    // everything up to it has been published after this
+	publish func() // nil: nothing
+}
+
+// NewLine returns a line and starts the one goroutine that publishes. Close ends it. last is
+// the newest number that was given before.
+func NewLine(last Seq) *Line {
 	l := &Line{done: make(chan struct{})}
+	l.begun.Store(int64(last))
+	l.published.Store(int64(last))
 	l.more = sync.NewCond(&l.mu)
 	go l.run()
 	return l
 }
+
+// Published returns a number up to which everything has been published. What is beyond it may
+// have been committed, and will be published later.
+func (l *Line) Published() Seq { return Seq(l.published.Load()) }
+
+// Begun returns a number beyond which nothing had begun to be published when it was called:
+// who listens by then hears everything beyond it.
+func (l *Line) Begun() Seq { return Seq(l.begun.Load()) }
 
 // A Turn is the place of one operation. Its methods are safe for concurrent use.
 type Turn struct {
 	line *Line
 
 	// Guarded by line.mu.
-	seq     Seq // 0 until numbered
+	first   Seq // 0 until numbered
+	seq     Seq // the newest number
 	ended   bool
 	publish func()
 }
@@ -56,8 +79,8 @@ func (l *Line) Begin(ctx context.Context) (context.Context, *Turn) {
 
 // Number gives the turn in ctx its number. Only a store's writer calls it, from one goroutine
 // and with growing numbers, before the commit. A turn that is numbered again moves to the
-// new number: what an operation publishes stands where its last change stands. Without a
-// turn in ctx nothing happens.
+// new number: what an operation publishes stands where its last change stands, and until then
+// Published stays below its first. Without a turn in ctx nothing happens.
 func Number(ctx context.Context, seq Seq) {
 	t, ok := ctx.Value(turnKey{}).(*Turn)
 	if !ok {
@@ -69,8 +92,14 @@ func Number(ctx context.Context, seq Seq) {
 	if t.ended {
 		return
 	}
-	if t.seq != 0 {
-		l.open = slices.DeleteFunc(l.open, func(other *Turn) bool { return other == t })
+	switch {
+	case t.seq == 0:
+		t.first = seq
+	case t.seq == t.first:
+		l.moved = append(l.moved, t)
+		fallthrough
+	default:
+		l.open = remove(l.open, t)
 	}
 	t.seq = seq
 	l.open = append(l.open, t)
@@ -90,7 +119,9 @@ func (t *Turn) End(publish func()) {
 	t.ended = true
 	t.publish = publish
 	if t.seq == 0 {
-		l.enqueue(publish)
+		if publish != nil {
+			l.enqueue(entry{publish: publish})
+		}
 		return
 	}
 	l.release()
@@ -100,18 +131,27 @@ func (t *Turn) End(publish func()) {
 func (l *Line) release() {
 	n := 0
 	for n < len(l.open) && l.open[n].ended {
-		l.enqueue(l.open[n].publish)
+		t := l.open[n]
+		if t.seq != t.first {
+			l.moved = remove(l.moved, t)
+		}
+		upTo := t.seq
+		for _, m := range l.moved {
+			upTo = min(upTo, m.first-1)
+		}
+		l.enqueue(entry{t.seq, upTo, t.publish})
 		l.open[n] = nil
 		n++
 	}
 	l.open = l.open[n:]
 }
 
-func (l *Line) enqueue(publish func()) {
-	if publish == nil {
-		return
-	}
-	l.ready = append(l.ready, publish)
+func remove(turns []*Turn, t *Turn) []*Turn {
+	return slices.DeleteFunc(turns, func(other *Turn) bool { return other == t })
+}
+
+func (l *Line) enqueue(e entry) {
+	l.ready = append(l.ready, e)
 	l.more.Signal()
 }
 
@@ -122,14 +162,22 @@ func (l *Line) run() {
 		if batch == nil {
 			return
 		}
-		for _, publish := range batch {
-			publish()
+		for _, e := range batch {
+			if e.seq > 0 {
+				l.begun.Store(int64(e.seq))
+			}
+			if e.publish != nil {
+				e.publish()
+			}
+			if e.seq > 0 {
+				l.published.Store(int64(e.upTo))
+			}
 		}
 	}
 }
 
 // next waits for something to publish; nil means that the line is closed and empty.
-func (l *Line) next() []func() {
+func (l *Line) next() []entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.ready) == 0 {

@@ -20,7 +20,7 @@ func note(heard *[]string, what string) func() {
 }
 
 func TestPublishesInOrderOfNumbers(t *testing.T) {
-	line := order.NewLine()
+	line := order.NewLine(0)
 	var heard []string
 	first, a := line.Begin(t.Context())
 	second, b := line.Begin(t.Context())
@@ -37,7 +37,7 @@ func TestPublishesInOrderOfNumbers(t *testing.T) {
 }
 
 func TestNothingIsPublishedWhileALowerNumberMayCommit(t *testing.T) {
-	line := order.NewLine()
+	line := order.NewLine(0)
 	var heard []string
 	first, a := line.Begin(t.Context())
 	second, b := line.Begin(t.Context())
@@ -61,7 +61,7 @@ func TestNothingIsPublishedWhileALowerNumberMayCommit(t *testing.T) {
 }
 
 func TestATurnNumberedAgainMovesBack(t *testing.T) {
-	line := order.NewLine()
+	line := order.NewLine(0)
 	var heard []string
 	first, a := line.Begin(t.Context())
 	second, b := line.Begin(t.Context())
@@ -78,8 +78,46 @@ func TestATurnNumberedAgainMovesBack(t *testing.T) {
 	}
 }
 
+func TestPublishedStaysBelowTheFirstNumberOfATurnThatHasNotEnded(t *testing.T) {
+	line := order.NewLine(0)
+	first, a := line.Begin(t.Context())
+	second, b := line.Begin(t.Context())
+	third, c := line.Begin(t.Context())
+	order.Number(first, 1)
+	order.Number(second, 2)
+	order.Number(third, 3)
+	order.Number(second, 4)
+	order.Number(first, 5)
+	order.Number(first, 6)
+
+	var before, during []order.Seq
+	look := func() { before, during = append(before, line.Published()), append(during, line.Begun()) }
+	c.End(look)
+	b.End(look)
+	a.End(look)
+	line.Close()
+
+	if want := []order.Seq{0, 0, 0}; !slices.Equal(before, want) {
+		t.Errorf("published %d before 3, 4 and 6, want %d", before, want)
+	}
+	if want := []order.Seq{3, 4, 6}; !slices.Equal(during, want) {
+		t.Errorf("begun %d while 3, 4 and 6 are published, want %d", during, want)
+	}
+	if got := line.Published(); got != 6 {
+		t.Errorf("published %d in the end, want 6", got)
+	}
+}
+
+func TestALineStartsBehindWhatWasNumberedBefore(t *testing.T) {
+	line := order.NewLine(7)
+	defer line.Close()
+	if p, b := line.Published(), line.Begun(); p != 7 || b != 7 {
+		t.Errorf("published %d, begun %d, want 7", p, b)
+	}
+}
+
 func TestOnlyTheFirstEndCounts(t *testing.T) {
-	line := order.NewLine()
+	line := order.NewLine(0)
 	var heard []string
 	ctx, a := line.Begin(t.Context())
 	order.Number(ctx, 1)
@@ -95,7 +133,7 @@ func TestOnlyTheFirstEndCounts(t *testing.T) {
 
 func TestManyCallersAreHeardInOrder(t *testing.T) {
 	const callers, each = 32, 200
-	line := order.NewLine()
+	line := order.NewLine(0)
 	var writer sync.Mutex // stands for a store's writer
 	var next order.Seq
 	var heard []order.Seq

@@ -109,18 +109,11 @@ func (s *Service) tiesOf(ctx context.Context, u id.User) (ties, error) {
 	return t, nil
 }
 
-// untie makes the next look at the bonds of these people a fresh one.
-func (s *Service) untie(us ...id.User) {
-	for _, u := range us {
-		s.tied.Forget(string(u[:]))
-	}
-}
-
 // retie is called when a block may have come or gone between a, whose bonds were those before,
 // and b. It says so where the two are apart now and were not, or the other way round; also
 // where that cannot be told.
 func (s *Service) retie(ctx context.Context, a, b id.User, before ties) {
-	s.untie(a, b)
+	s.bus.Invalidate(a, b)
 	if now, err := s.tiesOf(ctx, a); err != nil || now.with[b] != before.with[b] {
 		s.onBlock(a, b)
 	}

@@ -97,7 +97,7 @@ func ofSession(who auth.Identity) login { return login{who.User.String(), "sessi
 // every session.
 func (s *Service) Deactivate(ctx context.Context, who auth.Identity) (wire.Done, error) {
 	// Also when it fails: the change may be stored all the same.
-	defer s.Forget(who.User)
+	defer s.bus.Invalidate(who.User)
 	over, err := s.store.Deactivate(ctx, who.User, s.instant())
 	if err != nil {
 		return wire.Done{}, away("deactivate account", err)
@@ -113,7 +113,7 @@ func (s *Service) DeleteAccount(ctx context.Context, who auth.Identity, in wire.
 	if _, err := s.confirm(ctx, who, in.Password); err != nil {
 		return wire.Done{}, err
 	}
-	defer s.Forget(who.User)
+	defer s.bus.Invalidate(who.User)
 	over, err := s.store.DeleteAccount(ctx, who.User, s.instant())
 	if err != nil {
 		return wire.Done{}, away("delete account", err)

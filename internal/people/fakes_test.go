@@ -182,7 +182,9 @@ type house struct {
 	apart []bool // whether bob and carol were apart when a block between them came or went
 }
 
-func (h *house) EndSession(session, reason string, final bool) {
+func (h *house) Invalidate(us ...id.User) { h.Forget(us...) }
+
+func (h *house) Revoke(session, reason string, final bool) {
 	n, err := h.store.Session(context.Background(), session)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -231,7 +233,7 @@ func openWith(t testing.TB, change func(*people.Options)) *house {
 	}
 	h.sessions = sessions
 	o := people.Options{
-		Store: h.store, Factors: h.store, Ties: h.store, Sessions: sessions, Ender: h, Key: [32]byte{1},
+		Store: h.store, Factors: h.store, Ties: h.store, Sessions: sessions, Bus: h, Key: [32]byte{1},
 		IDs: id.NewSource(h.now, rand.Reader), Now: h.now, Rand: rand.Reader, OnBlock: h.onBlock,
 		Log: slog.New(slog.DiscardHandler),
 	}

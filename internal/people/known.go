@@ -89,6 +89,11 @@ func (s *Service) People(ctx context.Context, us []id.User) (map[id.User]wire.Pe
 	return people, nil
 }
 
-// Forget makes the next look at an account a fresh one. Whoever changes an account calls it
-// afterwards.
-func (s *Service) Forget(u id.User) { s.known.Forget(string(u[:])) }
+// Forget makes the next look at the accounts and the ties of people a fresh one. Whoever
+// changes them calls it afterwards.
+func (s *Service) Forget(us ...id.User) {
+	for _, u := range us {
+		s.known.Forget(string(u[:]))
+		s.tied.Forget(string(u[:]))
+	}
+}

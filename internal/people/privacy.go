@@ -63,7 +63,7 @@ func (s *Service) verified(ctx context.Context, u id.User) error {
 	case !a.EmailVerified:
 		return &Unverified{a.Email}
 	}
-	s.Forget(u)
+	s.bus.Invalidate(u)
 	return nil
 }
 
@@ -123,7 +123,7 @@ func (s *Service) SetPrivacy(ctx context.Context, who auth.Identity, in wire.Pri
 			return wire.PrivacyChanged{}, errAudience
 		}
 		err := s.ties.SetAudience(ctx, who.User, a)
-		s.untie(who.User) // also when it failed: it may be stored all the same
+		s.bus.Invalidate(who.User) // also when it failed: it may be stored all the same
 		if err != nil {
 			return wire.PrivacyChanged{}, away("set privacy", err)
 		}

@@ -62,9 +62,13 @@ func (s *Service) Me(ctx context.Context, who auth.Identity) (wire.Account, erro
 }
 
 func (s *Service) life(n auth.Session) wire.SessionLife {
+	end, timeout := n.ExpiresAt, n.ExpiresAt.Sub(n.RotatedAt)
+	if idle := s.sessions.IdleTimeout(); idle > 0 {
+		end, timeout = n.LastActive.Add(idle), idle
+	}
 	return wire.SessionLife{
-		TimeoutMs:        min(n.ExpiresAt.Sub(n.RotatedAt).Milliseconds(), longestTimer),
-		TimeUntilTimeout: min(max(n.ExpiresAt.Sub(s.now()).Milliseconds(), 0), longestTimer),
+		TimeoutMs:        min(timeout.Milliseconds(), longestTimer),
+		TimeUntilTimeout: min(max(end.Sub(s.now()).Milliseconds(), 0), longestTimer),
 		LastActivity:     n.LastActive,
 	}
 }
@@ -185,7 +189,7 @@ func (s *Service) identified(ctx context.Context, identifier string) (Account, e
 // is. A mistake is a *Rejected.
 func (s *Service) ChangeProfile(ctx context.Context, who auth.Identity, in wire.ProfileChange) (wire.ProfileChanged, error) {
 	// Also when it fails: the change may be stored all the same.
-	defer s.Forget(who.User)
+	defer s.bus.Invalidate(who.User)
 	for range maxEditAttempts {
 		a, err := s.store.Account(ctx, who.User)
 		switch {

@@ -27,10 +27,13 @@ const (
 	maxKnown = 100_000
 )
 
-// Ender closes the sockets of a session that is over. final says that there is nothing to tell
-// the person about. It must not block.
-type Ender interface {
-	EndSession(session string, reason string, final bool)
+// Bus tells every node of the server. Its methods must not block.
+type Bus interface {
+	// Revoke closes the sockets of a session that is over. final says that there is nothing to
+	// tell the person about.
+	Revoke(session, reason string, final bool)
+	// Invalidate leads to Service.Forget, here before it returns.
+	Invalidate(us ...id.User)
 }
 
 // Options are what a service is made of. All but VerifyEmail are required.
@@ -39,7 +42,7 @@ type Options struct {
 	Factors  SecondFactors
 	Ties     Ties
 	Sessions *auth.Sessions
-	Ender    Ender
+	Bus      Bus
 	// OnBlock is told of two people when the first block between them has come, or the last
 	// has gone; rarely also when neither is so. It must not block.
 	OnBlock func(a, b id.User)
@@ -60,7 +63,7 @@ type Service struct {
 	ties      Ties
 	tied      *dedup.Cache[ties]
 	sessions  *auth.Sessions
-	ender     Ender
+	bus       Bus
 	onBlock   func(a, b id.User)
 	ids       *id.Source
 	key       [32]byte
@@ -77,7 +80,7 @@ type Service struct {
 // New returns a service.
 func New(o Options) *Service {
 	return &Service{
-		Standings: NewStandings(o.Store), factors: o.Factors, ties: o.Ties, sessions: o.Sessions, ender: o.Ender,
+		Standings: NewStandings(o.Store), factors: o.Factors, ties: o.Ties, sessions: o.Sessions, bus: o.Bus,
 		onBlock: o.OnBlock, ids: o.IDs, key: o.Key, now: o.Now, rand: o.Rand, log: o.Log, verifying: o.VerifyEmail,
 		passwords: newPasswords(o.Rand),
 		failures:  newFailures(o.Now, maxFailures, maxRemembered, true),
@@ -282,7 +285,7 @@ func (s *Service) check(ctx context.Context, a Account, password string) (right 
 
 func (s *Service) reactivate(ctx context.Context, u id.User) error {
 	// Also when it fails: the change may be stored all the same.
-	defer s.Forget(u)
+	defer s.bus.Invalidate(u)
 	if err := s.store.Reactivate(ctx, u); err != nil {
 		return away("reactivate account", err)
 	}
@@ -311,7 +314,7 @@ func (s *Service) Refresh(ctx context.Context, token string) (auth.Entered[wire.
 func (s *Service) refresh(ctx context.Context, token string) (auth.Entered[wire.Refreshed], error) {
 	tokens, n, err := s.sessions.Refresh(ctx, token)
 	if errors.Is(err, auth.ErrRefreshReused) {
-		s.ender.EndSession(n.ID, reasonElsewhere, false)
+		s.bus.Revoke(n.ID, reasonElsewhere, false)
 	}
 	if err != nil {
 		return auth.Entered[wire.Refreshed]{}, err

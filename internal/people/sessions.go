@@ -29,7 +29,7 @@ func (s *Service) LogOut(ctx context.Context, who auth.Identity) (wire.Done, err
 	if _, err := s.sessions.Revoke(ctx, who.Session); err != nil {
 		return wire.Done{}, fmt.Errorf("log out: %w", err)
 	}
-	s.ender.EndSession(who.Session, reasonOwn, true)
+	s.bus.Revoke(who.Session, reasonOwn, true)
 	return done("Logged out successfully"), nil
 }
 
@@ -111,7 +111,7 @@ func (s *Service) Active(ctx context.Context, who auth.Identity) (wire.Done, err
 
 func (s *Service) closeSockets(sessions []string, reason string, final bool) {
 	for _, session := range sessions {
-		s.ender.EndSession(session, reason, final)
+		s.bus.Revoke(session, reason, final)
 	}
 }
 

@@ -413,3 +413,42 @@ func TestCloseWaitsForTheAnnouncementThatRuns(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoComesWhileTheListIsMadeGetsIt lets somebody connect, and another come back, while the
+// blocks are looked up of those who are sent the whole list.
+func TestWhoComesWhileTheListIsMadeGetsIt(t *testing.T) {
+	among(t, func(t *testing.T, s *presence.Service, h *heard, p *society) {
+		s.Connected(socket(person(500), "s"))
+		for i := range 101 {
+			s.Connected(socket(person(i), "s"))
+		}
+		time.Sleep(3 * time.Second)
+		for i := range 101 {
+			s.Disconnected(socket(person(i), "s"))
+		}
+		newcomer, back := person(600), person(0)
+		looked := false
+		p.whenLooking(func(id.User) {
+			if looked {
+				return // the greetings look, too
+			}
+			looked = true
+			s.Connected(socket(newcomer, "s"))
+			s.Connected(socket(back, "again"))
+		})
+		h.take()
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+
+		told := false
+		for _, o := range reaching(newcomer, h.events()) {
+			list, encoded := o.Payload.(wire.Raw)
+			told = told || o.Name == wire.OnlineUsers.Name() && encoded && strings.Contains(string(list), back.String())
+			update, ok := o.Payload.(wire.PresenceUpdate)
+			told = told || ok && update.UserID == back && update.Online
+		}
+		if !told {
+			t.Error("the newcomer was never told who came back")
+		}
+	})
+}

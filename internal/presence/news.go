@@ -49,10 +49,13 @@ func (s *Service) announce() {
 		return
 	}
 	unknown := s.findNear(ctx, &n)
-	for {
+	for looks := 1; ; looks++ {
+		if n.listed != nil {
+			n.listed = s.everybody()
+		}
 		at := s.blocksSoFar()
 		err := s.findApart(ctx, &n)
-		out, done := s.compose(n, at)
+		out, done := s.compose(n, at, looks >= maxLooks)
 		if !done {
 			continue
 		}
@@ -84,12 +87,22 @@ func (s *Service) take() (news, bool) {
 		n.pairs = append(n.pairs, p)
 	}
 	if !n.crowded && (s.crowded || len(n.changed) > maxChanges) {
-		n.listed = make([]id.User, 0, len(s.present))
-		for u := range s.present {
-			n.listed = append(n.listed, u)
-		}
+		n.listed = []id.User{} // announce fills it in
 	}
 	return n, true
+}
+
+// maxLooks is how often blocks are looked up anew for people who come meanwhile.
+const maxLooks = 3
+
+func (s *Service) everybody() []id.User {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]id.User, 0, len(s.present))
+	for u := range s.present {
+		all = append(all, u)
+	}
+	return all
 }
 
 // findNear looks up who hears of changes in a crowd. The error is the first of those that kept
@@ -147,11 +160,16 @@ func first(a, b error) error {
 }
 
 // compose returns what is told, and forgets it. What could not be looked up is told to nobody,
-// and stays for the next time. Where a block has come or gone since, it does nothing.
-func (s *Service) compose(n news, blocks int) (_ []wire.Outgoing, done bool) {
+// and stays for the next time. Where a block has come or gone since, or somebody has come who
+// is owed the list, it does nothing; for the latter not when it is the last time.
+func (s *Service) compose(n news, blocks int, last bool) (_ []wire.Outgoing, done bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.blocks != blocks {
+		return nil, false
+	}
+	complete := n.listed == nil || s.allKnown(n)
+	if !complete && len(n.apart) == len(n.listed) && !last {
 		return nil, false
 	}
 	var tail []wire.Outgoing
@@ -159,7 +177,7 @@ func (s *Service) compose(n news, blocks int) (_ []wire.Outgoing, done bool) {
 		s.online = len(s.present)
 		tail = []wire.Outgoing{wire.LoungeCount.To(wire.Lounge, wire.OnlineCount{Count: s.online})}
 	}
-	if n.listed == nil || len(n.apart) == len(n.listed) {
+	if complete {
 		s.crowded = n.crowded
 	} else { // everybody whom it is owed gets the list, or nobody
 		n = news{crowded: n.crowded}
@@ -169,6 +187,17 @@ func (s *Service) compose(n news, blocks int) (_ []wire.Outgoing, done bool) {
 		return s.lists(n, tail), true
 	}
 	return s.told(n, changes, tail), true
+}
+
+// allKnown reports whether the blocks of everybody who is there now are known. The caller holds
+// s.mu.
+func (s *Service) allKnown(n news) bool {
+	for u := range s.present {
+		if _, known := n.apart[u]; !known {
+			return false
+		}
+	}
+	return true
 }
 
 // forget takes what could be looked up off what there is to announce, and all else off the news.

@@ -4,7 +4,10 @@
 package realtime
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -19,8 +22,13 @@ import (
 	"pryde/internal/wire"
 )
 
-// maxEvent is the largest event that an operation gets to see, in bytes.
-const maxEvent = 64 << 10
+const (
+	// maxEvent is the largest event that an operation gets to see, in bytes.
+	maxEvent = 64 << 10
+	// frameOverhead is what an event takes besides its name and its payload, in bytes: headers,
+	// brackets and the offset.
+	frameOverhead = 64
+)
 
 // Verifier says whether a token, or a session that was good before, counts.
 type Verifier interface {
@@ -29,6 +37,8 @@ type Verifier interface {
 	// Attend returns a fault where the session of an identity no longer counts, and notes that
 	// somebody is there where it does.
 	Attend(ctx context.Context, who auth.Identity) error
+	// Leave notes that somebody was there until now.
+	Leave(ctx context.Context, who auth.Identity) error
 }
 
 // Presence is told who comes and goes.
@@ -51,6 +61,8 @@ type Options struct {
 	Limiter        Limiter
 	Line           *order.Line
 	Database       wire.Database
+	Key            [32]byte       // of the server; it seals the names by which clients find their state again
+	Rand           io.Reader      // safe for concurrent use
 	MaxConnections int            // sockets of one user
 	Trusted        []netip.Prefix // proxies whose X-Forwarded-For is believed
 	Metrics        *metric.Registry
@@ -67,29 +79,54 @@ type Gateway struct {
 	database wire.Database
 	max      int
 	presence Presence // set by Greet before the first socket comes
+	feed     Feed     // set by Recover before the first socket comes
+	carrier  wire.Publisher
+	pids     pidSealer
+	resumes  chan struct{} // taken up by each client that recovers
 	ops      map[string]operation
 	log      *slog.Logger
 	now      func() time.Time
 	measures measures
+
+	maxCatchUp, maxCatchUpBytes int // events, and bytes of them
 }
 
 // New returns a gateway that answers no event yet.
-func New(o Options) *Gateway {
+func New(o Options) (*Gateway, error) {
+	pids, err := newPIDSealer(o.Key, o.Rand)
+	if err != nil {
+		return nil, fmt.Errorf("seal of pids: %w", err)
+	}
+	o.Engine.QueuePackets = cmp.Or(o.Engine.QueuePackets, queuePackets)
+	o.Engine.QueueBytes = cmp.Or(o.Engine.QueueBytes, queueBytes)
 	g := &Gateway{
 		verifier: o.Verifier, limiter: o.Limiter, line: o.Line, database: o.Database, max: o.MaxConnections,
-		ops: make(map[string]operation), log: o.Log, now: o.Now,
+		pids: pids, resumes: make(chan struct{}, maxRecovering), ops: make(map[string]operation), log: o.Log, now: o.Now,
+		maxCatchUp: catchUpShare(o.Engine.QueuePackets), maxCatchUpBytes: catchUpShare(o.Engine.QueueBytes),
 	}
 	o.Engine.Address = func(remoteAddr string, forwarded []string) string {
 		return limit.AddressKey(limit.Proxies(o.Trusted).Client(remoteAddr, forwarded))
 	}
+	// The token may stand in a header, and a client may leave and come back on its connection.
+	o.Engine.KeepHeaders = []string{"Authorization"}
 	g.server = socketio.New(o.Engine, (*handler)(g))
 	g.measures = measure(o.Metrics, g.server)
-	return g
+	g.carrier = g
+	return g, nil
 }
 
 // Greet makes p the one who is told who comes and goes. It is called once, before the first
 // socket comes.
 func (g *Gateway) Greet(p Presence) { g.presence = p }
+
+// Recover makes f the one who tells what clients missed that come back. It is called once,
+// before the first socket comes.
+func (g *Gateway) Recover(f Feed) { g.feed = f }
+
+// Carry makes p what carries the events that operations led to; it calls Publish for the
+// sockets of this node. Without it they reach these alone. It is called at most once, before
+// the first socket comes.
+func (g *Gateway) Carry(p wire.Publisher) { g.carrier = p }
 
 // Server returns the engine, to be mounted and drained.
 func (g *Gateway) Server() *socketio.Server { return g.server }
@@ -153,9 +190,9 @@ func (h *handler) Event(ctx context.Context, s *socketio.Socket, e *socketio.Eve
 	published := make(chan struct{})
 	turn.End(func() {
 		defer close(published)
-		g.Publish(out.before...)
+		g.carrier.Publish(out.before...)
 		g.reply(op, s, e, out.reply)
-		g.Publish(out.after...)
+		g.carrier.Publish(out.after...)
 	})
 	// The handler ends with its reply on the way, so that a stop which waits for handlers
 	// loses none, and so that no socket runs ahead of the line.
@@ -185,7 +222,7 @@ func (g *Gateway) answer(ctx context.Context, op operation, s *socketio.Socket, 
 func countedBy(per wire.Counted, who auth.Identity, s *socketio.Socket) string {
 	switch per {
 	case wire.PerAddress:
-		return s.Handshake().Address
+		return s.Address()
 	case wire.PerSession:
 		return who.Session
 	default:
@@ -229,7 +266,12 @@ func (g *Gateway) Publish(out ...wire.Outgoing) {
 		for n < len(out) && together(out[0], out[n]) {
 			n++
 		}
-		g.server.EmitAll(g.frames(out[:n]), names(out[0].Rooms), names(out[0].Except), out[0].Volatile)
+		to := socketio.In(names(out[0].Rooms)...).But(names(out[0].Except)...)
+		if out[0].Volatile {
+			g.server.EmitVolatile(to, g.frames(out[:n])...)
+		} else {
+			g.server.Emit(to, g.frames(out[:n])...)
+		}
 		out = out[n:]
 	}
 }
@@ -242,21 +284,31 @@ func together(a, b wire.Outgoing) bool {
 func (g *Gateway) frames(out []wire.Outgoing) []socketio.Frame {
 	frames := make([]socketio.Frame, 0, len(out))
 	for _, o := range out {
-		payload, encoded := o.Payload.(wire.Raw)
-		if !encoded {
-			var err error
-			if payload, err = wire.Encode(o.Payload); err != nil {
-				g.log.Error("encode event", "event", o.Name, "err", err)
-				continue
-			}
+		frame, _, err := g.frame(o)
+		if err != nil {
+			g.log.Error("event lost", "err", err)
+			continue
 		}
-		args := [][]byte{payload}
-		if o.Seq > 0 {
-			args = append(args, []byte(`"`+wire.Offset{Database: g.database, Seq: o.Seq}.String()+`"`))
-		}
-		frames = append(frames, socketio.NewFrame(o.Name, args...))
+		frames = append(frames, frame)
 	}
 	return frames
+}
+
+// frame encodes an event. size is what it takes on the wire, in bytes, and a little more.
+func (g *Gateway) frame(o wire.Outgoing) (f socketio.Frame, size int, err error) {
+	payload, encoded := o.Payload.(wire.Raw)
+	if !encoded {
+		if payload, err = wire.Encode(o.Payload); err != nil {
+			return socketio.Frame{}, 0, fmt.Errorf("encode event %s: %w", o.Name, err)
+		}
+	}
+	args := [][]byte{payload}
+	if o.Seq > 0 {
+		args = append(args, []byte(`"`+wire.Offset{Database: g.database, Seq: o.Seq}.String()+`"`))
+	}
+	f = socketio.NewFrame(o.Name, args...)
+	f.Seq = uint64(o.Seq)
+	return f, len(o.Name) + len(payload) + frameOverhead, nil
 }
 
 func names(rooms []wire.Room) []string {

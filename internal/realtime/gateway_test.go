@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -43,14 +44,29 @@ type stage struct {
 	check   error // of Check
 	limited string
 	asked   []string // operation and key of every question to the limiter
+	who     auth.Identity
+	feed    func(after wire.Offset, partly bool) ([]wire.Outgoing, wire.Offset, bool, error)
 	gone    chan auth.Identity
 }
 
 func (s *stage) Verify(context.Context, string) (auth.Identity, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return ann, s.verdict
+	return s.who, s.verdict
 }
+
+// Missed finds that nothing happened, unless the test says otherwise.
+func (s *stage) Missed(_ context.Context, _ auth.Identity, after wire.Offset, partly bool) ([]wire.Outgoing, wire.Offset, bool, error) {
+	s.mu.Lock()
+	feed := s.feed
+	s.mu.Unlock()
+	if feed == nil {
+		return nil, after, true, nil
+	}
+	return feed(after, partly)
+}
+
+func (s *stage) Leave(context.Context, auth.Identity) error { return nil }
 
 func (s *stage) Attend(context.Context, auth.Identity) error {
 	s.mu.Lock()
@@ -80,19 +96,24 @@ func (s *stage) set(change func()) {
 }
 
 func newStage(t *testing.T) *stage {
-	s := &stage{now: time.Now(), gone: make(chan auth.Identity, 100)}
-	line := order.NewLine()
+	s := &stage{now: time.Now(), who: ann, gone: make(chan auth.Identity, 100)}
+	line := order.NewLine(0)
 	log := slog.New(slog.DiscardHandler)
-	s.Gateway = New(Options{
-		Engine: socketio.Config{Log: log, MaxPendingPerAddress: 2}, Verifier: s, Limiter: s, Line: line, Database: wire.Database{1, 2, 3, 4},
-		Trusted:        []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	gateway, err := New(Options{
+		Engine: socketio.Config{Log: log, MaxPendingPerAddress: 2, Polling: true}, Verifier: s, Limiter: s, Line: line, Database: wire.Database{1, 2, 3, 4},
+		Key: [32]byte{9}, Rand: rand.Reader, Trusted: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		MaxConnections: 3, Metrics: metric.New(), Log: log, Now: func() time.Time {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			return s.now
 		},
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Gateway = gateway
 	s.Greet(s)
+	s.Recover(s)
 	server := httptest.NewServer(s.Server())
 	s.url = server.URL
 	t.Cleanup(func() {
@@ -195,7 +216,11 @@ func TestASessionThatEndsWhileItsSocketConnectsIsClosed(t *testing.T) {
 	s := newStage(t)
 	s.set(func() { s.check = auth.ErrSessionEnded }) // after the verdict, before the rooms
 
-	c := s.mustDial(t)
+	c, err := testkit.Dial(t.Context(), s.url, "token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
 
 	await(t, c, "force_logout")
 	closed(t, c)

@@ -2,6 +2,7 @@ package realtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -19,6 +20,8 @@ const (
 	recheckEvery = 15 * time.Second
 	// missedPong is how long after its last pong a socket counts as one that missed a ping.
 	missedPong = 35 * time.Second
+	// leaveTimeout bounds the note that somebody has left.
+	leaveTimeout = 5 * time.Second
 	// maxToken bounds what is taken for a token, in bytes.
 	maxToken = 8 << 10
 )
@@ -30,8 +33,9 @@ func (h *handler) gateway() *Gateway { return (*Gateway)(h) }
 
 // admitted is what a socket carries.
 type admitted struct {
-	who     auth.Identity // without the socket's id
-	checked time.Time     // when session and account were last known to be good; only the recheck touches it
+	who      auth.Identity // without the socket's id
+	checked  time.Time     // when session and account were last known to be good; only the recheck touches it
+	recovery *recovery     // until Connected; nil for who starts anew
 }
 
 func identity(s *socketio.Socket) auth.Identity {
@@ -42,20 +46,30 @@ func identity(s *socketio.Socket) auth.Identity {
 
 // Admit lets a socket in whose token counts. What will never count is refused; trouble of
 // ours closes the transport, so that the client tries again.
-func (h *handler) Admit(ctx context.Context, hs socketio.Handshake) (any, error) {
+func (h *handler) Admit(ctx context.Context, hs socketio.Handshake) (socketio.Admission, error) {
 	g := h.gateway()
 	who, err := g.verifier.Verify(ctx, token(hs))
 	if err != nil {
 		f := fault.Of(err)
 		if f.Kind != fault.KindUnauthenticated && f.Kind != fault.KindForbidden {
 			g.measures.admissions.WithLabelValues("trouble").Inc()
-			return nil, fmt.Errorf("admit socket: %w", err)
+			return socketio.Admission{}, fmt.Errorf("admit socket: %w", err)
 		}
 		g.measures.admissions.WithLabelValues("refused").Inc()
-		return nil, &socketio.Refusal{Message: auth.SocketRefusal(f)}
+		return socketio.Admission{}, &socketio.Refusal{Message: auth.SocketRefusal(f)}
 	}
-	g.measures.admissions.WithLabelValues("admitted").Inc()
-	return &admitted{who: who, checked: g.now()}, nil
+	pid, missed, err := g.resume(ctx, hs, who)
+	verdict := "recovered"
+	if err == nil && missed == nil {
+		verdict = "admitted"
+		pid, err = g.begin(who)
+	}
+	if err != nil {
+		g.measures.admissions.WithLabelValues("trouble").Inc()
+		return socketio.Admission{}, fmt.Errorf("admit socket: %w", err)
+	}
+	g.measures.admissions.WithLabelValues(verdict).Inc()
+	return socketio.Admission{Data: &admitted{who, g.now(), missed}, PID: pid, Recovered: missed != nil}, nil
 }
 
 // token finds the token: in the auth object, else in the Authorization header.
@@ -72,18 +86,27 @@ func token(hs socketio.Handshake) string {
 	return in.Token
 }
 
-// Connected puts a socket into its rooms and greets it. The rooms come first: what is
-// announced from now on reaches the socket.
-func (h *handler) Connected(_ context.Context, s *socketio.Socket) {
+// Connected puts a socket into its rooms, tells it what it missed, and greets it. The rooms
+// come first: what is announced from now on reaches the socket, behind what it missed.
+func (h *handler) Connected(ctx context.Context, s *socketio.Socket) {
 	g := h.gateway()
 	who := identity(s)
+	a := s.Data().(*admitted) // Admit returns nothing else
+	r := a.recovery
+	a.recovery = nil
+	kept := r != nil && r.keep()
+	if kept {
+		defer g.leavePlace()
+	}
 	s.Join(string(wire.UserRoom(who.User)), sessionRoom(who.Session), string(wire.Lounge))
+	// A session that ended between the verdict and the rooms was not found by EndSession.
+	if err := g.verifier.Attend(context.WithoutCancel(ctx), who); refused(err) {
+		g.end(s, "Logged out", true)
+	} else if r != nil && !(kept && g.catchUp(ctx, s, r)) {
+		s.Abort() // it comes back, and learns then that its state is not recovered
+	}
 	g.limitConnections(who)
 	g.Publish(g.presence.Connected(who)...)
-	// A session that ended between the verdict and the rooms was not found by EndSession.
-	if err := g.verifier.Attend(context.Background(), who); refused(err) {
-		g.end(s, "Logged out", true)
-	}
 }
 
 func sessionRoom(session string) string { return "session_" + session }
@@ -92,7 +115,13 @@ func sessionRoom(session string) string { return "session_" + session }
 func (h *handler) Disconnected(s *socketio.Socket, reason socketio.Reason) {
 	g := h.gateway()
 	g.measures.disconnections.WithLabelValues(string(reason)).Inc()
-	g.presence.Disconnected(identity(s))
+	who := identity(s)
+	g.presence.Disconnected(who)
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	if err := g.verifier.Leave(ctx, who); err != nil && !errors.Is(err, auth.ErrNoSession) {
+		g.log.WarnContext(ctx, "activity of a session could not be stored", "err", err)
+	}
 }
 
 // limitConnections closes the sockets of a user that are too many: first those that missed

@@ -25,15 +25,15 @@ const patience = 10 * time.Second
 
 // stub is a Handler made of functions; nil ones do nothing.
 type stub struct {
-	admit        func(context.Context, Handshake) (any, error)
+	admit        func(context.Context, Handshake) (Admission, error)
 	connected    func(context.Context, *Socket)
 	event        func(context.Context, *Socket, *Event)
 	disconnected func(*Socket, Reason)
 }
 
-func (h *stub) Admit(ctx context.Context, hs Handshake) (any, error) {
+func (h *stub) Admit(ctx context.Context, hs Handshake) (Admission, error) {
 	if h.admit == nil {
-		return nil, nil
+		return Admission{}, nil
 	}
 	return h.admit(ctx, hs)
 }
@@ -60,28 +60,38 @@ func (h *stub) Disconnected(s *Socket, r Reason) {
 type engine struct {
 	*Server
 	dial func() (net.Conn, error)
+	url  string
+}
+
+// A space is a namespace beside "/".
+type space struct {
+	name    string
+	handler Handler
 }
 
 // serve starts a server on loopback that is drained when the test ends.
-func serve(t *testing.T, c Config, h Handler) *engine {
+func serve(t *testing.T, c Config, h Handler, spaces ...space) *engine {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serveOn(t, l, func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }, c, h)
+	return serveOn(t, l, func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }, c, h, spaces...)
 }
 
 // servePipes starts a server on pipes in memory, for tests with a clock of their own.
-func servePipes(t *testing.T, c Config, h Handler) *engine {
+func servePipes(t *testing.T, c Config, h Handler, spaces ...space) *engine {
 	t.Helper()
 	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-	return serveOn(t, l, l.dial, c, h)
+	return serveOn(t, l, l.dial, c, h, spaces...)
 }
 
-func serveOn(t *testing.T, l net.Listener, dial func() (net.Conn, error), c Config, h Handler) *engine {
+func serveOn(t *testing.T, l net.Listener, dial func() (net.Conn, error), c Config, h Handler, spaces ...space) *engine {
 	t.Helper()
-	e := &engine{Server: New(c, h), dial: dial}
+	e := &engine{Server: New(c, h), dial: dial, url: "http://" + l.Addr().String() + "/socket.io/"}
+	for _, s := range spaces {
+		e.Of(s.name, s.handler)
+	}
 	server := &http.Server{Handler: e.Server}
 	done := make(chan struct{})
 	go func() {
@@ -137,8 +147,8 @@ type pipeAddr struct{}
 func (pipeAddr) Network() string { return "pipe" }
 func (pipeAddr) String() string  { return "pipe" }
 
-// A client speaks WebSocket frame by frame, so that it can also speak it wrongly.
-type client struct {
+// A peer speaks WebSocket frame by frame, so that it can also speak it wrongly.
+type peer struct {
 	t    *testing.T
 	conn net.Conn
 	in   *bufio.Reader
@@ -156,7 +166,7 @@ type answer struct {
 }
 
 // request writes an upgrade request. The client it returns has read the answer only.
-func request(t *testing.T, e *engine, query string, headers ...string) (answer, *client) {
+func request(t *testing.T, e *engine, query string, headers ...string) (answer, *peer) {
 	t.Helper()
 	conn, err := e.dial()
 	if err != nil {
@@ -185,11 +195,11 @@ func request(t *testing.T, e *engine, query string, headers ...string) (answer, 
 		}
 		got.body = string(body)
 	}
-	return got, &client{t: t, conn: conn, in: in}
+	return got, &peer{t: t, conn: conn, in: in}
 }
 
 // open opens a transport and takes the open packet.
-func open(t *testing.T, e *engine, headers ...string) *client {
+func open(t *testing.T, e *engine, headers ...string) *peer {
 	t.Helper()
 	got, c := request(t, e, goodQuery, headers...)
 	if got.status != http.StatusSwitchingProtocols {
@@ -202,22 +212,30 @@ func open(t *testing.T, e *engine, headers ...string) *client {
 }
 
 // join opens a transport and connects a socket on it.
-func join(t *testing.T, e *engine) *client {
+func join(t *testing.T, e *engine) *peer {
 	t.Helper()
 	c := open(t, e)
 	c.connect()
 	return c
 }
 
-func (c *client) connect() {
+func (c *peer) connect() {
 	c.t.Helper()
-	c.send("40")
+	c.sid = c.connectTo("")
+}
+
+// connectTo connects a socket in a namespace, given with a comma behind it, and returns its
+// id.
+func (c *peer) connectTo(namespace string) string {
+	c.t.Helper()
+	c.send("40" + namespace)
 	answer := c.recv()
 	var body struct{ SID string }
-	if !strings.HasPrefix(answer, "40") || json.Unmarshal([]byte(answer[2:]), &body) != nil || body.SID == "" {
+	rest, ok := strings.CutPrefix(answer, "40"+namespace)
+	if !ok || json.Unmarshal([]byte(rest), &body) != nil || body.SID == "" {
 		c.t.Fatalf("connect answered %q", answer)
 	}
-	c.sid = body.SID
+	return body.SID
 }
 
 const (
@@ -240,9 +258,17 @@ func frame(op byte, payload []byte) []byte {
 	return append(append(b, 0, 0, 0, 0), payload...)
 }
 
-func (c *client) send(text string) { c.t.Helper(); c.write(frame(opText, []byte(text))) }
+// sendBinary writes attachments.
+func (c *peer) sendBinary(data ...string) {
+	c.t.Helper()
+	for _, d := range data {
+		c.write(frame(opBinary, []byte(d)))
+	}
+}
 
-func (c *client) write(b []byte) {
+func (c *peer) send(text string) { c.t.Helper(); c.write(frame(opText, []byte(text))) }
+
+func (c *peer) write(b []byte) {
 	c.t.Helper()
 	_ = c.conn.SetDeadline(time.Now().Add(patience))
 	if _, err := c.conn.Write(b); err != nil {
@@ -255,8 +281,9 @@ type errClosed struct{ code int }
 
 func (e errClosed) Error() string { return fmt.Sprintf("closed with %d", e.code) }
 
-// next reads one text message. It answers a close frame and returns errClosed for it.
-func (c *client) next() (string, error) {
+// next reads one message; a binary one has "binary:" in front. It answers a close frame and
+// returns errClosed for it.
+func (c *peer) next() (string, error) {
 	var head [2]byte
 	if _, err := io.ReadFull(c.in, head[:]); err != nil {
 		return "", errClosed{}
@@ -280,15 +307,21 @@ func (c *client) next() (string, error) {
 	if _, err := io.ReadFull(c.in, payload); err != nil {
 		return "", errClosed{}
 	}
+	if head[0]&0x0f == opBinary {
+		return "binary:" + string(payload), nil
+	}
 	if head[0]&0x0f == opClose {
 		_, _ = c.conn.Write(frame(opClose, payload))
+		if len(payload) < 2 {
+			return "", errClosed{}
+		}
 		return "", errClosed{code: int(binary.BigEndian.Uint16(payload))}
 	}
 	return string(payload), nil
 }
 
 // recv returns the next packet that is not a ping; pings are answered.
-func (c *client) recv() string {
+func (c *peer) recv() string {
 	c.t.Helper()
 	for {
 		_ = c.conn.SetDeadline(time.Now().Add(patience))
@@ -303,15 +336,17 @@ func (c *client) recv() string {
 	}
 }
 
-func (c *client) want(want string) {
+func (c *peer) want(wanted ...string) {
 	c.t.Helper()
-	if got := c.recv(); got != want {
-		c.t.Fatalf("received %q, want %q", got, want)
+	for _, want := range wanted {
+		if got := c.recv(); got != want {
+			c.t.Fatalf("received %q, want %q", got, want)
+		}
 	}
 }
 
 // end reads until the transport closes and returns what came before and the close code.
-func (c *client) end() (texts []string, code int) {
+func (c *peer) end() (texts []string, code int) {
 	c.t.Helper()
 	_ = c.conn.SetDeadline(time.Now().Add(time.Minute))
 	for {
@@ -328,7 +363,7 @@ func (c *client) end() (texts []string, code int) {
 }
 
 // ended checks that the transport closes with the code and nothing before.
-func (c *client) ended(code int) {
+func (c *peer) ended(code int) {
 	c.t.Helper()
 	texts, got := c.end()
 	if len(texts) != 0 || got != code {
@@ -347,6 +382,21 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	case <-timer.C:
 		t.Fatal("nothing came")
 		panic("unreachable")
+	}
+}
+
+// eventually yields to other goroutines until something is so.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	late := time.After(patience)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-late:
+			t.Fatalf("not so in time: %s", what)
+		case <-tick.C:
+		}
 	}
 }
 

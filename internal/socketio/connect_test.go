@@ -2,8 +2,8 @@ package socketio
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,25 +15,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestTheOpenPacketTellsTheBounds(t *testing.T) {
-	e := serve(t, Config{}, &stub{})
-
-	_, c := request(t, e, goodQuery)
-	var got opening
-	if err := json.Unmarshal([]byte(c.recv()[1:]), &got); err != nil {
-		t.Fatal(err)
-	}
-
-	want := opening{SID: got.SID, Upgrades: []string{}, PingInterval: 25_000, PingTimeout: 30_000, MaxPayload: 1_000_000}
-	if diff := cmp.Diff(want, got); diff != "" || len(got.SID) != 22 {
-		t.Errorf("open packet with sid %q (-want +got):\n%s", got.SID, diff)
-	}
-}
-
-func TestASocketKnowsWhatItsClientSaid(t *testing.T) {
+func TestASocketKnowsWhoItIs(t *testing.T) {
 	sockets := make(chan *Socket, 1)
 	e := serve(t, Config{}, &stub{
-		admit:     func(_ context.Context, h Handshake) (any, error) { return "who:" + string(h.Auth), nil },
+		admit: func(_ context.Context, h Handshake) (Admission, error) {
+			if h.Header.Get("Authorization") != "Bearer x" || h.URL.Query().Get("EIO") != "4" || h.Address != "127.0.0.1" {
+				t.Errorf("handshake %+v", h)
+			}
+			return Admission{Data: "who:" + string(h.Auth)}, nil
+		},
 		connected: func(_ context.Context, s *Socket) { sockets <- s },
 	})
 
@@ -45,15 +35,53 @@ func TestASocketKnowsWhatItsClientSaid(t *testing.T) {
 	if want := `40{"sid":"` + s.ID() + `"}`; answer != want || len(s.ID()) != 22 {
 		t.Errorf("connect answered %s, want %s", answer, want)
 	}
-	h := s.Handshake()
-	if s.Data() != `who:{"token":"t"}` || h.Header.Get("Authorization") != "Bearer x" || h.URL.Query().Get("EIO") != "4" || h.Address != "127.0.0.1" {
-		t.Errorf("data %v of handshake %+v", s.Data(), h)
+	if s.Data() != `who:{"token":"t"}` || s.Address() != "127.0.0.1" || s.Transport() != "websocket" || s.Recovered() || s.Namespace().Name() != "/" {
+		t.Errorf("data %v of %q by %q, recovered: %v, in %q", s.Data(), s.Address(), s.Transport(), s.Recovered(), s.Namespace().Name())
 	}
 	if got := s.Rooms(); !slices.Equal(got, []string{s.ID()}) {
 		t.Errorf("rooms are %q, want the socket's own", got)
 	}
 	if s.Connected().IsZero() || s.LastPong().After(s.Connected()) || e.Count() != 1 {
 		t.Errorf("connected %v, last pong %v, %d sockets", s.Connected(), s.LastPong(), e.Count())
+	}
+}
+
+func TestAClientIsToldTheNameOfItsState(t *testing.T) {
+	sockets := make(chan *Socket, 1)
+	e := serve(t, Config{Node: "n1"}, &stub{
+		admit: func(context.Context, Handshake) (Admission, error) {
+			return Admission{PID: `a"b`, Recovered: true}, nil
+		},
+		connected: func(_ context.Context, s *Socket) { sockets <- s },
+	})
+	c := open(t, e)
+
+	c.send("40")
+
+	answer, s := c.recv(), receive(t, sockets)
+	if want := `40{"sid":"` + s.ID() + `","pid":"a\"b"}`; answer != want || !strings.HasPrefix(s.ID(), "n1.") || !s.Recovered() {
+		t.Errorf("connect answered %s, want %s; recovered: %v", answer, want, s.Recovered())
+	}
+}
+
+func TestOfTheRequestOnlyNamedHeadersAreKept(t *testing.T) {
+	seen := make(chan Handshake, 2)
+	e := serve(t, Config{KeepHeaders: []string{"authorization"}}, &stub{admit: func(_ context.Context, h Handshake) (Admission, error) {
+		seen <- h
+		return Admission{}, nil
+	}})
+	c := open(t, e, "Authorization: Bearer x", "User-Agent: test")
+	c.connect()
+	c.send("41")
+	c.connect()
+
+	first, second := receive(t, seen), receive(t, seen)
+
+	if first.Header.Get("User-Agent") != "test" || first.URL.RawQuery != goodQuery {
+		t.Errorf("the first admission saw %v of %v", first.Header, first.URL)
+	}
+	if want := (http.Header{"Authorization": {"Bearer x"}}); !cmp.Equal(want, second.Header) || second.URL.RawQuery != "" || second.Address != "127.0.0.1" {
+		t.Errorf("the second admission saw %v of %v from %q", second.Header, second.URL, second.Address)
 	}
 }
 
@@ -75,11 +103,11 @@ func TestConnectedComesBeforeTheFirstEvent(t *testing.T) {
 }
 
 func TestARefusedClientIsToldAndMayTryAgain(t *testing.T) {
-	e := serve(t, Config{}, &stub{admit: func(_ context.Context, h Handshake) (any, error) {
+	e := serve(t, Config{}, &stub{admit: func(_ context.Context, h Handshake) (Admission, error) {
 		if h.Auth == nil {
-			return nil, &Refusal{Message: `no "token"`, Data: []byte(`{"code":1}`)}
+			return Admission{}, &Refusal{Message: `no "token"`, Data: []byte(`{"code":1}`)}
 		}
-		return nil, nil
+		return Admission{}, nil
 	}})
 	c := open(t, e)
 
@@ -103,7 +131,7 @@ func TestUnknownNamespacesAreRefused(t *testing.T) {
 }
 
 func TestTransientTroubleClosesTheTransport(t *testing.T) {
-	e := serve(t, Config{}, &stub{admit: func(context.Context, Handshake) (any, error) { return nil, errors.New("store away") }})
+	e := serve(t, Config{}, &stub{admit: func(context.Context, Handshake) (Admission, error) { return Admission{}, errors.New("store away") }})
 	c := open(t, e)
 
 	c.send("40")
@@ -112,20 +140,23 @@ func TestTransientTroubleClosesTheTransport(t *testing.T) {
 }
 
 func TestAnAdmissionThatTakesTooLongIsNoRefusal(t *testing.T) {
-	verdicts := map[string]func(ctx context.Context) (any, error){
-		"heeds its context": func(ctx context.Context) (any, error) { <-ctx.Done(); return nil, ctx.Err() },
-		"refuses late":      func(ctx context.Context) (any, error) { <-ctx.Done(); return nil, &Refusal{Message: "no"} },
-		"admits late": func(ctx context.Context) (any, error) {
+	verdicts := map[string]func(ctx context.Context) (Admission, error){
+		"heeds its context": func(ctx context.Context) (Admission, error) { <-ctx.Done(); return Admission{}, ctx.Err() },
+		"refuses late": func(ctx context.Context) (Admission, error) {
+			<-ctx.Done()
+			return Admission{}, &Refusal{Message: "no"}
+		},
+		"admits late": func(ctx context.Context) (Admission, error) {
 			<-ctx.Done()
 			time.Sleep(2 * time.Second)
-			return nil, nil
+			return Admission{}, nil
 		},
 	}
 	for name, verdict := range verdicts {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := servePipes(t, Config{}, &stub{
-					admit:     func(ctx context.Context, _ Handshake) (any, error) { return verdict(ctx) },
+					admit:     func(ctx context.Context, _ Handshake) (Admission, error) { return verdict(ctx) },
 					connected: func(context.Context, *Socket) { t.Error("a late client was connected") },
 				})
 				c := open(t, e)
@@ -146,21 +177,21 @@ func TestAnAdmissionThatTakesTooLongIsNoRefusal(t *testing.T) {
 func TestATransportWithoutASocketIsClosedInTime(t *testing.T) {
 	stories := map[string]struct {
 		until time.Duration
-		tell  func(c *client)
+		tell  func(c *peer)
 	}{
-		"says nothing":    {20 * time.Second, func(*client) {}},
-		"was refused":     {20 * time.Second, func(c *client) { c.send("40"); c.want(`44{"message":"no"}`) }},
-		"wrong namespace": {20 * time.Second, func(c *client) { c.send("40/a,"); c.want(`44/a,{"message":"Invalid namespace"}`) }},
-		"left":            {27 * time.Second, func(c *client) { c.send(`40{"ok":1}`); c.recv(); time.Sleep(7 * time.Second); c.send("41") }},
+		"says nothing":    {20 * time.Second, func(*peer) {}},
+		"was refused":     {20 * time.Second, func(c *peer) { c.send("40"); c.want(`44{"message":"no"}`) }},
+		"wrong namespace": {20 * time.Second, func(c *peer) { c.send("40/a,"); c.want(`44/a,{"message":"Invalid namespace"}`) }},
+		"left":            {27 * time.Second, func(c *peer) { c.send(`40{"ok":1}`); c.recv(); time.Sleep(7 * time.Second); c.send("41") }},
 	}
 	for name, story := range stories {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				e := servePipes(t, Config{}, &stub{admit: func(_ context.Context, h Handshake) (any, error) {
+				e := servePipes(t, Config{}, &stub{admit: func(_ context.Context, h Handshake) (Admission, error) {
 					if h.Auth == nil {
-						return nil, &Refusal{Message: "no"}
+						return Admission{}, &Refusal{Message: "no"}
 					}
-					return nil, nil
+					return Admission{}, nil
 				}})
 				opened := time.Now()
 				c := open(t, e)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"unsafe"
 )
 
 func TestDisconnectReachesTheClientAfterWhatWasSent(t *testing.T) {
@@ -76,7 +77,7 @@ func TestDisconnectedWaitsForHandlersThatLetTheNextBegin(t *testing.T) {
 		release, left := make(chan struct{}), make(chan struct{})
 		admitted := 0
 		e := servePipes(t, Config{}, &stub{
-			admit: func(context.Context, Handshake) (any, error) { admitted++; return nil, nil },
+			admit: func(context.Context, Handshake) (Admission, error) { admitted++; return Admission{}, nil },
 			event: func(_ context.Context, _ *Socket, e *Event) {
 				e.Advance()
 				<-release
@@ -106,7 +107,7 @@ func TestDisconnectedWaitsForHandlersThatLetTheNextBegin(t *testing.T) {
 }
 
 // known returns the sockets that the server knows under the id of s.
-func known(s *Socket) []*Socket { return s.conn.server.Sockets(s.ID()) }
+func known(s *Socket) []*Socket { return s.Namespace().Sockets(s.ID()) }
 
 func TestAClientMayLeaveAndComeBackOnItsTransport(t *testing.T) {
 	type departure struct {
@@ -206,7 +207,7 @@ func TestEverySocketIsDisconnectedExactlyOnce(t *testing.T) {
 		})
 	}
 	for range 100 {
-		e.Emit(NewFrame("x"), []string{"all"}, nil)
+		e.Emit(In("all"), NewFrame("x"))
 	}
 	clients.Wait()
 
@@ -242,11 +243,16 @@ func TestAPanicClosesItsSocketOnly(t *testing.T) {
 	var log lines
 	reasons := make(chan Reason, 4)
 	e := serve(t, Config{Workers: 1, Log: slog.New(slog.NewTextHandler(&log, nil))}, &stub{
-		admit: func(_ context.Context, h Handshake) (any, error) {
-			if h.Auth != nil {
+		admit: func(_ context.Context, h Handshake) (Admission, error) {
+			if string(h.Auth) == `{"a":1}` {
 				panic("in admit")
 			}
-			return nil, nil
+			return Admission{Data: string(h.Auth)}, nil
+		},
+		connected: func(_ context.Context, s *Socket) {
+			if s.Data() != "" {
+				panic("in connected")
+			}
 		},
 		event: func(_ context.Context, _ *Socket, e *Event) {
 			switch e.Name {
@@ -276,10 +282,48 @@ func TestAPanicClosesItsSocketOnly(t *testing.T) {
 	c := open(t, e)
 	c.send(`40{"a":1}`)
 	c.ended(1011)
+	c = open(t, e)
+	c.send(`40{"b":1}`)
+	if texts, code := c.end(); len(texts) != 1 || code != 1011 {
+		t.Errorf("closed with %d after %q", code, texts)
+	}
+	if got := receive(t, reasons); got != ReasonTransportError {
+		t.Errorf("left because of %q", got)
+	}
 
 	other.send(`421["x"]`)
 	other.want("431[]")
-	for _, part := range []string{"in admit", "in event", "in disconnected", "endGoroutine"} {
+	for _, part := range []string{"in admit", "in connected", "in event", "in disconnected", "endGoroutine"} {
+		if !log.has(part) {
+			t.Errorf("the log does not mention %q", part)
+		}
+	}
+}
+
+func TestAPanicWhileAPacketIsDecodedClosesItsConnectionOnly(t *testing.T) {
+	// A slice of nothing: to read it is a fault.
+	broken := *(*[]byte)(unsafe.Pointer(&[3]uintptr{0, 2, 2}))
+	var log lines
+	gone := make(chan Reason, 3)
+	e := serve(t, Config{Workers: 1, Log: slog.New(slog.NewTextHandler(&log, nil))}, &stub{disconnected: func(_ *Socket, r Reason) { gone <- r }})
+
+	c := join(t, e)
+	s := e.Sockets(c.sid)[0]
+	event := &Event{socket: s, raw: broken}
+	event.job = job{task: event, event: true}
+	s.seat.line.add(&event.job)
+	c.ended(1011)
+	receive(t, gone)
+
+	c = join(t, e)
+	at := e.Sockets(c.sid)[0].seat
+	c.send("41")
+	receive(t, gone)
+	at.client.begin(at, e.Namespace, broken)
+	c.ended(1011)
+
+	lives(t, e)
+	for _, part := range []string{"handler=Event", "handler=Admit"} {
 		if !log.has(part) {
 			t.Errorf("the log does not mention %q", part)
 		}
@@ -344,7 +388,7 @@ func TestDrainEndsAtItsDeadline(t *testing.T) {
 		},
 		disconnected: func(_ *Socket, r Reason) { ended <- r },
 	})
-	var clients []*client
+	var clients []*peer
 	for range count {
 		c := join(t, e)
 		c.send(`42["first"]`)

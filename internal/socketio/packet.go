@@ -13,40 +13,44 @@ import (
 // PacketType is the kind of a Socket.IO packet. Its values are those of the protocol.
 type PacketType byte
 
-// The kinds of packets. The two binary ones (5 and 6) are refused.
+// The kinds of packets. The binary ones are followed by their attachments, a message each.
 const (
 	PacketConnect PacketType = iota
 	PacketDisconnect
 	PacketEvent
 	PacketAck
 	PacketConnectError
+	PacketBinaryEvent
+	PacketBinaryAck
 )
 
 // Bounds on one packet, beside its bytes. Official clients stay far below them.
 const (
-	maxNamespace = 512       // bytes
-	maxArgs      = 64        // arguments of one event or acknowledgement
-	maxDepth     = 100       // nested arrays and objects, the outermost included
-	maxAckDigits = 16        // digits of an ack id
-	maxAckID     = 1<<53 - 1 // what a JavaScript number holds exactly
+	maxNamespace        = 512       // bytes
+	maxArgs             = 64        // arguments of one event or acknowledgement
+	maxDepth            = 100       // nested arrays and objects, the outermost included
+	maxDigits           = 16        // of an ack id and of a count of attachments
+	maxAckID     uint64 = 1<<53 - 1 // what a JavaScript number holds exactly
 )
+
+// maxAttachments is the number of attachments of one packet, in both directions. It is what
+// official clients take.
+const maxAttachments = 10
 
 // rootSpace is the namespace that a packet need not name.
 const rootSpace = "/"
 
-// messageType is the Engine.IO packet that carries a Socket.IO packet.
-const messageType = byte('4')
-
 // Why a packet is refused. The texts hold nothing of what was received.
 var (
-	errPacketType = errors.New("packet type is unknown or binary")
-	errNamespace  = errors.New("namespace is too long or not UTF-8")
-	errAckID      = errors.New("ack id is too large")
-	errPayload    = errors.New("payload does not fit the packet type")
-	errJSON       = errors.New("payload is not JSON")
-	errDepth      = errors.New("payload is nested too deeply")
-	errArgs       = errors.New("too many arguments")
-	errEventName  = errors.New("event name is reserved or not a name")
+	errPacketType  = errors.New("packet type is unknown")
+	errAttachments = errors.New("attachments do not fit their packet")
+	errNamespace   = errors.New("namespace is too long or not UTF-8")
+	errAckID       = errors.New("ack id is too large")
+	errPayload     = errors.New("payload does not fit the packet type")
+	errJSON        = errors.New("payload is not JSON")
+	errDepth       = errors.New("payload is nested too deeply")
+	errArgs        = errors.New("too many arguments")
+	errEventName   = errors.New("event name is reserved or not a name")
 )
 
 // A Packet is a decoded Socket.IO packet. Which fields are set depends on its type.
@@ -61,54 +65,94 @@ type Packet struct {
 	Name    string   // of an event
 	Args    [][]byte // of an event (without its name) or an acknowledgement: raw JSON each
 	Payload []byte   // of a connect: an object, or nil; of a connect error: an object or a string
+
+	// Attachments are those of a binary packet. Args name each of them once, by an object
+	// with the member _placeholder, which is true, and its index as num.
+	Attachments [][]byte
 }
 
-// DecodePacket decodes a text packet as it stands after the Engine.IO type. It takes time
-// and memory linear in len(b). Args and Payload share the bytes of b. The error says what is
+// DecodePacket decodes a text packet and the attachments that followed it. It takes time and
+// memory linear in their size. Args and Payload share the bytes of b. The error says what is
 // wrong and holds nothing of b.
 //
 // A number as the name of an event is taken for its decimal text, as the reference does.
 // Strings may hold escaped halves of surrogate pairs, which is for the reader of the
 // argument to judge, and so are objects that name something twice; bytes that are not UTF-8
 // are refused.
-func DecodePacket(b []byte) (Packet, error) {
-	if len(b) == 0 || b[0] < '0' || b[0] > '4' {
-		return Packet{}, errPacketType
-	}
-	p := Packet{Type: PacketType(b[0] - '0'), Namespace: rootSpace}
-	b = b[1:]
-	if len(b) > 0 && b[0] == '/' {
-		space, rest, _ := bytes.Cut(b, []byte{','})
-		if len(space) > maxNamespace || !utf8.Valid(space) {
-			return Packet{}, errNamespace
-		}
-		p.Namespace, b = string(space), rest
-	}
-	b, err := p.takeID(b)
+func DecodePacket(b []byte, attachments ...[]byte) (Packet, error) {
+	h, err := readHead(b)
 	if err != nil {
 		return Packet{}, err
 	}
+	if h.attachments != len(attachments) {
+		return Packet{}, errAttachments
+	}
+	p := Packet{Type: h.kind, Namespace: rootSpace, Attachments: attachments}
+	if h.space != nil {
+		if !utf8.Valid(h.space) {
+			return Packet{}, errNamespace
+		}
+		p.Namespace = string(h.space)
+	}
+	if p.ID, b, err = takeNumber(h.rest, maxAckID); err != nil {
+		return Packet{}, errAckID
+	}
+	p.HasID = len(b) < len(h.rest)
 	if err := p.takePayload(b); err != nil {
+		return Packet{}, err
+	}
+	if err := checkPlaceholders(p.Args, len(attachments)); err != nil {
 		return Packet{}, err
 	}
 	return p, nil
 }
 
-// takeID reads the ack id that b may begin with and returns what follows.
-func (p *Packet) takeID(b []byte) ([]byte, error) {
-	n := 0
-	for n < len(b) && b[n] >= '0' && b[n] <= '9' {
-		if n == maxAckDigits {
-			return nil, errAckID
+// A head is what can be told of a packet at its first bytes.
+type head struct {
+	kind        PacketType
+	attachments int
+	space       []byte // nil when the packet names none
+	rest        []byte // from the ack id on
+}
+
+// readHead reads the beginning of a packet, without judging what comes behind it.
+func readHead(b []byte) (head, error) {
+	if len(b) == 0 || b[0] < '0' || b[0] > '0'+byte(PacketBinaryAck) {
+		return head{}, errPacketType
+	}
+	h := head{kind: PacketType(b[0] - '0')}
+	b = b[1:]
+	if h.kind == PacketBinaryEvent || h.kind == PacketBinaryAck {
+		n, rest, err := takeNumber(b, maxAttachments)
+		if err != nil || n == 0 || len(rest) == 0 || rest[0] != '-' {
+			return head{}, errAttachments
 		}
-		p.ID = p.ID*10 + uint64(b[n]-'0')
-		n++
+		h.attachments, b = int(n), rest[1:]
 	}
-	if p.ID > maxAckID {
-		return nil, errAckID
+	if len(b) > 0 && b[0] == '/' {
+		h.space, b, _ = bytes.Cut(b, []byte{','})
+		if len(h.space) > maxNamespace {
+			return head{}, errNamespace
+		}
 	}
-	p.HasID = n > 0
-	return b[n:], nil
+	h.rest = b
+	return h, nil
+}
+
+// takeNumber reads the digits that b may begin with and returns what follows.
+func takeNumber(b []byte, most uint64) (n uint64, rest []byte, err error) {
+	i := 0
+	for i < len(b) && b[i] >= '0' && b[i] <= '9' {
+		if i == maxDigits {
+			return 0, nil, strconv.ErrRange
+		}
+		n = n*10 + uint64(b[i]-'0')
+		i++
+	}
+	if n > most {
+		return 0, nil, strconv.ErrRange
+	}
+	return n, b[i:], nil
 }
 
 func (p *Packet) takePayload(b []byte) error {
@@ -129,7 +173,7 @@ func (p *Packet) takePayload(b []byte) error {
 	if !utf8.Valid(b) {
 		return errJSON
 	}
-	if p.Type == PacketEvent || p.Type == PacketAck {
+	if b[0] == '[' {
 		return p.takeArgs(b)
 	}
 	d := newDecoder(b)
@@ -146,7 +190,7 @@ func (p *Packet) takes(first byte) bool {
 	switch p.Type {
 	case PacketConnect:
 		return first == '{'
-	case PacketEvent, PacketAck:
+	case PacketEvent, PacketAck, PacketBinaryEvent, PacketBinaryAck:
 		return first == '['
 	case PacketConnectError:
 		return first == '{' || first == '"'
@@ -161,7 +205,7 @@ func (p *Packet) takeArgs(b []byte) error {
 	if _, err := d.ReadToken(); err != nil {
 		return errJSON
 	}
-	if p.Type == PacketEvent {
+	if p.Type == PacketEvent || p.Type == PacketBinaryEvent {
 		if err := p.takeName(d); err != nil {
 			return err
 		}
@@ -261,25 +305,15 @@ func tooDeep(b []byte) bool {
 	return false
 }
 
-// AppendPacket appends the encoded packet to b and returns the result. Args and Payload must
-// be valid JSON; an empty argument is written as null.
+// AppendPacket appends the encoded text of the packet to b and returns the result; the
+// attachments follow it as messages of their own. Args and Payload must be valid JSON; an
+// empty argument is written as null.
 func AppendPacket(b []byte, p Packet) []byte {
-	b = append(b, '0'+byte(p.Type))
-	if p.Namespace != rootSpace && p.Namespace != "" {
-		b = append(b, p.Namespace...)
-		b = append(b, ',')
-	}
-	if p.HasID {
-		b = strconv.AppendUint(b, p.ID, 10)
-	}
+	b = appendStart(b, p.Type, len(p.Attachments), p.Namespace, p.ID, p.HasID)
 	switch p.Type {
-	case PacketEvent:
-		b = appendText(append(b, '['), p.Name)
-		for _, arg := range p.Args {
-			b = appendArg(append(b, ','), arg)
-		}
-		return append(b, ']')
-	case PacketAck:
+	case PacketEvent, PacketBinaryEvent:
+		return appendEvent(b, p.Name, p.Args)
+	case PacketAck, PacketBinaryAck:
 		b = append(b, '[')
 		for i, arg := range p.Args {
 			if i > 0 {
@@ -291,6 +325,32 @@ func AppendPacket(b []byte, p Packet) []byte {
 	default:
 		return append(b, p.Payload...)
 	}
+}
+
+// maxStart is how long the start of a packet is at most, without the namespace.
+const maxStart = 64
+
+// appendStart appends what stands before the payload.
+func appendStart(b []byte, kind PacketType, attachments int, space string, id uint64, hasID bool) []byte {
+	b = append(b, '0'+byte(kind))
+	if kind == PacketBinaryEvent || kind == PacketBinaryAck {
+		b = append(strconv.AppendInt(b, int64(attachments), 10), '-')
+	}
+	if space != rootSpace && space != "" {
+		b = append(append(b, space...), ',')
+	}
+	if hasID {
+		b = strconv.AppendUint(b, id, 10)
+	}
+	return b
+}
+
+func appendEvent(b []byte, name string, args [][]byte) []byte {
+	b = appendText(append(b, '['), name)
+	for _, arg := range args {
+		b = appendArg(append(b, ','), arg)
+	}
+	return append(b, ']')
 }
 
 func appendArg(b, arg []byte) []byte {
@@ -305,25 +365,4 @@ func appendArg(b, arg []byte) []byte {
 func appendText(b []byte, text string) []byte {
 	b, _ = jsontext.AppendQuote(b, text)
 	return b
-}
-
-// A Frame is an encoded event that any number of sockets may share. The zero Frame is sent
-// to nobody.
-type Frame struct {
-	message []byte
-}
-
-// NewFrame encodes an event. Each argument is raw JSON that must be valid; an empty one is
-// written as null. It panics on a reserved name, which is a mistake in the program: clients
-// would take such a packet for a broken connection.
-func NewFrame(name string, args ...[]byte) Frame {
-	if reserved(name) {
-		panic("socketio: event name " + strconv.Quote(name) + " is reserved")
-	}
-	size := len(name) + 8
-	for _, arg := range args {
-		size += len(arg) + 1
-	}
-	b := append(make([]byte, 0, size), messageType)
-	return Frame{message: AppendPacket(b, Packet{Type: PacketEvent, Name: name, Args: args})}
 }

@@ -36,18 +36,18 @@ func TestTransportsThatNeverConnectAreBoundedPerAddress(t *testing.T) {
 	})
 }
 
-func TestAPlaceIsGivenBackOnAdmissionRefusalAndClose(t *testing.T) {
+func TestAPlaceIsGivenBackOnAdmissionAndClose(t *testing.T) {
 	left := make(chan struct{}, 4)
 	var refuse atomic.Bool
 	e := serve(t, Config{MaxPendingPerAddress: 1, Address: byHeader}, &stub{
-		admit: func(_ context.Context, h Handshake) (any, error) {
+		admit: func(_ context.Context, h Handshake) (Admission, error) {
 			if h.Address != "mallory" {
 				t.Errorf("the handshake is from %q", h.Address)
 			}
 			if refuse.Load() {
-				return nil, errors.New("trouble")
+				return Admission{}, errors.New("trouble")
 			}
-			return nil, nil
+			return Admission{}, nil
 		},
 		disconnected: func(*Socket, Reason) { left <- struct{}{} },
 	})
@@ -64,7 +64,7 @@ func TestAPlaceIsGivenBackOnAdmissionRefusalAndClose(t *testing.T) {
 	second := open(t, e, mallory)
 	second.connect() // the place of the admitted one is free
 	c.send("41")
-	<-left
+	receive(t, left)
 	isTaken() // it is a transport without a socket again
 	c.connect()
 
@@ -72,21 +72,23 @@ func TestAPlaceIsGivenBackOnAdmissionRefusalAndClose(t *testing.T) {
 	trouble := open(t, e, mallory)
 	trouble.send("40")
 	trouble.ended(1013)
-	for _, left := range []*client{c, second} {
-		_ = left.conn.Close()
-	}
-	if err := e.Drain(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if len(e.pending.of) != 0 {
-		t.Errorf("addresses that hold no place are remembered: %v", e.pending.of)
-	}
+	eventually(t, "the place of the one in trouble is free", func() bool { return e.engine.Count() == 2 })
+	open(t, e, mallory)
+	isTaken()
 }
 
-func TestAnAddressIsThatOfTheConnectionByDefault(t *testing.T) {
-	for remote, want := range map[string]string{"192.0.2.1:5": "192.0.2.1", "[2001:db8::1]:5": "2001:db8::1", "pipe": "pipe"} {
-		if got := remoteHost(remote, nil); got != want {
-			t.Errorf("%s: got %s, want %s", remote, got, want)
+func TestNamespacesThatThereAreNotCostNothing(t *testing.T) {
+	e := serve(t, Config{}, &stub{})
+	c := join(t, e)
+
+	for range 300 {
+		c.send("40/" + strings.Repeat("n", maxNamespace-1) + ",{}")
+		if got := c.recv(); !strings.HasSuffix(got, `,{"message":"Invalid namespace"}`) {
+			t.Fatalf("answered %q", got)
 		}
+	}
+
+	if got := len(e.Sockets(c.sid)[0].seat.client.seats); got != 1 {
+		t.Errorf("%d places are kept for the client, want 1", got)
 	}
 }

@@ -2,37 +2,70 @@ package socketio
 
 import "sync"
 
-// A pool runs the lines that have something to do, each worker one step at a time, so that
-// no line keeps others waiting. Workers begin when there is work and end when there is none.
-type pool struct {
-	max int // workers at once
+// maxParked is the number of workers that wait for work when there is none. Their stacks have
+// grown already, which new ones would have to do again for every event.
+const maxParked = 4
 
-	mu      sync.Mutex
-	workers int
-	waiting []*line
-	ended   sync.WaitGroup
+// A pool runs the lines that have something to do, each worker one step at a time, so that
+// no line keeps others waiting. Workers begin when there is work; all but a few end when
+// there is none.
+type pool struct {
+	max      int // workers at once
+	maxJobs  int // of one line that wait or run before it is full
+	maxBytes int // that they hold before it is full
+
+	mu          sync.Mutex
+	work        sync.Cond // on mu; something waits, or the pool has closed
+	workers     int
+	parked      int
+	first, last *line // that wait
+	closed      bool
+	ended       sync.WaitGroup
 }
 
-// submit makes the pool take one step of l. It never blocks.
+func newPool(workers, jobs, bytes int) *pool {
+	p := &pool{max: workers, maxJobs: jobs, maxBytes: bytes}
+	p.work.L = &p.mu
+	return p
+}
+
+// submit makes the pool take one step of l, which does not wait yet. It never blocks.
 func (p *pool) submit(l *line) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waiting = append(p.waiting, l)
-	if p.workers < p.max {
+	if p.last == nil {
+		p.first = l
+	} else {
+		p.last.next = l
+	}
+	p.last = l
+	switch {
+	case p.parked > 0:
+		p.parked--
+		p.work.Signal()
+	case p.workers < p.max:
 		p.workers++
 		p.ended.Add(1)
-		go p.work()
+		go p.run()
 	}
 }
 
-func (p *pool) work() {
+// close ends the workers once nothing waits. No line may come later.
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed, p.parked = true, 0
+	p.work.Broadcast()
+}
+
+func (p *pool) run() {
 	defer p.ended.Done()
 	finished := false
 	defer func() {
 		// A handler may have ended the goroutine under us; its place is taken again.
 		if !finished {
 			p.ended.Add(1)
-			go p.work()
+			go p.run()
 		}
 	}()
 	for l := p.next(); l != nil; l = p.next() {
@@ -45,51 +78,69 @@ func (p *pool) work() {
 func (p *pool) next() *line {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.waiting) == 0 {
-		p.waiting = nil
-		p.workers--
-		return nil
+	for p.first == nil {
+		if p.closed || p.parked == maxParked {
+			p.workers--
+			return nil
+		}
+		p.parked++
+		p.work.Wait()
 	}
-	l := p.waiting[0]
-	p.waiting[0] = nil
-	p.waiting = p.waiting[1:]
+	l := p.first
+	p.first, l.next = l.next, nil
+	if p.first == nil {
+		p.last = nil
+	}
 	return l
 }
 
+// A task is what a job does.
+type task interface{ run() }
+
+// doing makes a function a task.
+type doing func()
+
+func (f doing) run() { f() }
+
 // A job is one call of a handler.
 type job struct {
-	do    func()
+	task
 	alone bool // begins only when nothing else of its line runs
 	event bool // may be discarded while it waits
 	size  int  // bytes it holds on to
 
-	passed bool // the next may begin; guarded by the line's mutex
+	// Guarded by the line's mutex.
+	passed bool // the next may begin
+	next   *job
 }
 
-// A line runs the jobs of one transport in order, one at a time except where a job lets the
-// next begin.
+// A line runs the jobs of one seat in order, one at a time except where a job lets the next
+// begin.
 type line struct {
-	pool     *pool
-	maxJobs  int // that wait or run before the line is full
-	maxBytes int // that they hold before the line is full
-	changed  chan struct{}
+	pool *pool
+	next *line // in the pool
 
-	mu      sync.Mutex
-	jobs    []*job // that wait
-	running int
-	bytes   int    // of jobs that wait or run
-	held    bool   // with the pool, or with a job that has not let the next begin
-	onIdle  func() // called once when nothing waits and nothing runs
+	mu          sync.Mutex
+	first, last *job // that wait
+	jobs        int  // that wait or run
+	running     int
+	bytes       int           // of jobs that wait or run
+	held        bool          // with the pool, or with a job that has not let the next begin
+	stopped     bool          // nobody waits for room any more
+	room        chan struct{} // closed when there may be room; nil when nobody waits
+	onIdle      []func()      // called once when nothing waits and nothing runs
 }
 
-func newLine(p *pool, jobs, bytes int) *line {
-	return &line{pool: p, maxJobs: jobs, maxBytes: bytes, changed: make(chan struct{}, 1)}
-}
-
-// add appends a job. It never blocks; the reader asks full first.
+// add appends a job. It never blocks; who brings an event waits for room first.
 func (l *line) add(j *job) {
 	l.mu.Lock()
-	l.jobs = append(l.jobs, j)
+	if l.last == nil {
+		l.first = j
+	} else {
+		l.last.next = j
+	}
+	l.last = j
+	l.jobs++
 	l.bytes += j.size
 	ready := l.take()
 	l.mu.Unlock()
@@ -98,12 +149,48 @@ func (l *line) add(j *job) {
 	}
 }
 
-// full reports whether a job of this size has to wait outside. A job that is larger than the
-// bound passes when it is the only one.
-func (l *line) full(size int) bool {
+// waitForRoom returns when a job of this size fits, or the line has been stopped. A job that
+// is larger than the bound fits when it is the only one.
+func (l *line) waitForRoom(size int) {
+	for {
+		room := l.whenRoom(size)
+		if room == nil {
+			return
+		}
+		<-room
+	}
+}
+
+// whenRoom returns nil when there is room, else a channel that is closed when to ask again.
+func (l *line) whenRoom(size int) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.jobs)+l.running >= l.maxJobs || l.bytes > 0 && l.bytes+size > l.maxBytes
+	if l.stopped || !l.full(size) {
+		return nil
+	}
+	if l.room == nil {
+		l.room = make(chan struct{})
+	}
+	return l.room
+}
+
+func (l *line) full(size int) bool {
+	return l.jobs >= l.pool.maxJobs || l.bytes > 0 && l.bytes+size > l.pool.maxBytes
+}
+
+// stop makes nobody wait for room any more.
+func (l *line) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped = true
+	l.tellRoom()
+}
+
+func (l *line) tellRoom() {
+	if l.room != nil {
+		close(l.room)
+		l.room = nil
+	}
 }
 
 // take holds the line when its next job can begin; the caller then submits the line. The
@@ -117,7 +204,7 @@ func (l *line) take() bool {
 }
 
 func (l *line) ready() bool {
-	return len(l.jobs) > 0 && (!l.jobs[0].alone || l.running == 0)
+	return l.first != nil && (!l.first.alone || l.running == 0)
 }
 
 // step runs the next job. A worker calls it.
@@ -128,7 +215,7 @@ func (l *line) step() {
 		return
 	}
 	defer l.finish(j)
-	j.do()
+	j.run()
 }
 
 func (l *line) begin() *job {
@@ -139,9 +226,11 @@ func (l *line) begin() *job {
 		l.held = false
 		return nil
 	}
-	j := l.jobs[0]
-	l.jobs[0] = nil
-	l.jobs = l.jobs[1:]
+	j := l.first
+	l.first, j.next = j.next, nil
+	if l.first == nil {
+		l.last = nil
+	}
 	l.running++
 	return j
 }
@@ -149,6 +238,7 @@ func (l *line) begin() *job {
 func (l *line) finish(j *job) {
 	l.mu.Lock()
 	l.running--
+	l.jobs--
 	l.bytes -= j.size
 	if !j.passed {
 		j.passed = true
@@ -172,22 +262,22 @@ func (l *line) pass(j *job) {
 	}
 }
 
-// settle submits the line if it can go on, wakes whoever waits for a change, and says when
-// the line is idle.
+// settle submits the line if it can go on, wakes who waits for room, and says when the line
+// is idle.
 func (l *line) settle() {
 	l.mu.Lock()
 	ready := l.take()
-	var idle func()
-	if len(l.jobs) == 0 && l.running == 0 {
+	l.tellRoom()
+	var idle []func()
+	if l.jobs == 0 {
 		idle, l.onIdle = l.onIdle, nil
 	}
 	l.mu.Unlock()
 	if ready {
 		l.pool.submit(l)
 	}
-	signal(l.changed)
-	if idle != nil {
-		idle()
+	for _, f := range idle {
+		f()
 	}
 }
 
@@ -195,43 +285,28 @@ func (l *line) settle() {
 func (l *line) discard() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	kept := l.jobs[:0]
-	for _, j := range l.jobs {
-		if j.event {
+	waiting := l.first
+	l.first, l.last = nil, nil
+	for waiting != nil {
+		j := waiting
+		waiting, j.next = j.next, nil
+		switch {
+		case j.event:
+			l.jobs--
 			l.bytes -= j.size
-		} else {
-			kept = append(kept, j)
+		case l.last == nil:
+			l.first, l.last = j, j
+		default:
+			l.last.next = j
+			l.last = j
 		}
 	}
-	clear(l.jobs[len(kept):])
-	l.jobs = kept
 }
 
 // whenIdle calls f once when nothing waits and nothing runs, which may be now.
 func (l *line) whenIdle(f func()) {
 	l.mu.Lock()
-	l.onIdle = f
+	l.onIdle = append(l.onIdle, f)
 	l.mu.Unlock()
 	l.settle()
-}
-
-// wait returns when nothing waits and nothing runs. Only the owner of the line calls it.
-func (l *line) wait() {
-	for !l.idle() {
-		<-l.changed
-	}
-}
-
-func (l *line) idle() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.jobs) == 0 && l.running == 0
-}
-
-// signal leaves a note in a channel of one place, where one is enough.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

@@ -108,9 +108,6 @@ func recentRepeat(c *conn, w sealedDraft) (*record, error) {
 	if err != nil || seq == 0 {
 		return nil, err
 	}
-	if hidden, err := isHidden(c, w.Sender, w.conversation, order.Seq(seq)); err != nil || hidden {
-		return nil, err
-	}
 	return firstRecord(c, "m.conversation = ? AND m.seq = ?", w.conversation, seq)
 }
 

@@ -90,6 +90,9 @@ func (s *Store) mark(ctx context.Context, what string, u id.User, m id.Message, 
 		if !c.Has(u) {
 			return false, message.ErrNoMessage
 		}
+		if refused, err := apart(t.conn, c.Low, c.High); err != nil || refused {
+			return false, either(err, message.ErrBlocked)
+		}
 		have, err := reachOf(t.conn, u, conversationKey(c))
 		if err != nil {
 			return false, err

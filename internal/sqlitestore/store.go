@@ -44,6 +44,7 @@ type Options struct {
 type Store struct {
 	vault       *seal.Vault
 	database    [4]byte
+	opened      order.Seq
 	lock        *folderLock
 	writer      *writer
 	readers     *readers
@@ -102,6 +103,7 @@ func (s *Store) start(ctx context.Context, path string, log *slog.Logger) error 
 	if err != nil {
 		return errors.Join(err, c.close())
 	}
+	s.opened = seq
 	s.checkpoints = newCheckpointer(moves, log)
 	s.writer = newWriter(c, seq, log, order.Queued, s.checkpoints.committed)
 	s.readers, err = openReaders(path, "query_only(1)", "cache_size(-16384)", "mmap_size(1073741824)")
@@ -159,6 +161,9 @@ func (s *Store) checkKeys(ctx context.Context, c *conn) error {
 	}
 	return nil
 }
+
+// Opened returns the newest number that had been given out when the database was opened.
+func (s *Store) Opened() order.Seq { return s.opened }
 
 // Database identifies the database for as long as it exists: four random bytes.
 func (s *Store) Database() [4]byte { return s.database }

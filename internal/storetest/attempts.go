@@ -195,7 +195,7 @@ func testCreatedAt(t *testing.T, d *desk) {
 }
 
 func testNumbers(t *testing.T, d *desk) {
-	line := order.NewLine()
+	line := order.NewLine(0)
 	type turn struct {
 		*order.Turn
 		seq order.Seq
@@ -240,7 +240,7 @@ func testNoNumber(t *testing.T, d *desk) {
 		t.Fatalf("the newest number is %d, want %d", newest, tomb.Changed)
 	}
 
-	line := order.NewLine()
+	line := order.NewLine(0)
 	open, held := line.Begin(t.Context())
 	m, _, err := d.store.Append(open, d.draft(alice, carol, "holds up what has a number"))
 	if err != nil || m.Seq <= newest {

@@ -62,6 +62,12 @@ func testBlockStops(t *testing.T, s Stores) {
 	if _, err := s.Messages.Edit(t.Context(), m.ID, "changed", start); !errors.Is(err, message.ErrBlocked) {
 		t.Errorf("Edit: %v, want ErrBlocked", err)
 	}
+	if _, err := s.Messages.MarkRead(t.Context(), bob, m.ID, start); !errors.Is(err, message.ErrBlocked) {
+		t.Errorf("MarkRead: %v, want ErrBlocked", err)
+	}
+	if _, err := s.Messages.MarkDelivered(t.Context(), bob, m.ID); !errors.Is(err, message.ErrBlocked) {
+		t.Errorf("MarkDelivered: %v, want ErrBlocked", err)
+	}
 	d.send(alice, alice, "a note")
 	d.send(alice, carol, "to somebody else")
 }

@@ -74,6 +74,9 @@ type Dialer struct {
 	OnFrame func(d Direction, event string, raw jsontext.Value)
 	// Header goes along with the upgrade.
 	Header http.Header
+	// PID and Offset ask for the recovery of the state of an earlier connection: what its PID
+	// returned, and the offset of the last durable event that it heard. Empty: none.
+	PID, Offset string
 }
 
 // Dial connects without hooks; see Dialer.Dial.
@@ -95,7 +98,7 @@ func (d *Dialer) Dial(ctx context.Context, baseURL, token string) (*Conn, error)
 		ws: ws, onEvent: d.OnEvent, onFrame: d.OnFrame,
 		done: make(chan struct{}), arrived: make(chan struct{}, 1), pending: map[uint64]*Pending{},
 	}
-	if err := c.handshake(ctx, token); err != nil {
+	if err := c.handshake(ctx, credentials{token, d.PID, d.Offset}); err != nil {
 		_ = ws.CloseNow()
 		return nil, err
 	}
@@ -106,7 +109,14 @@ func (d *Dialer) Dial(ctx context.Context, baseURL, token string) (*Conn, error)
 // upgrades keeps small buffers, since thousands of connections hold on to them.
 var upgrades = &http.Client{Transport: &http.Transport{ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10, DisableCompression: true}}
 
-func (c *Conn) handshake(ctx context.Context, token string) error {
+// credentials are the auth object of a CONNECT packet.
+type credentials struct {
+	Token  string `json:"token,omitzero"`
+	PID    string `json:"pid,omitzero"`
+	Offset string `json:"offset,omitzero"`
+}
+
+func (c *Conn) handshake(ctx context.Context, in credentials) error {
 	open, err := c.frame(ctx)
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
@@ -115,8 +125,8 @@ func (c *Conn) handshake(ctx context.Context, token string) error {
 		return fmt.Errorf("open: unexpected packet of type %.1q", open)
 	}
 	connect := "40"
-	if token != "" {
-		auth, err := json.Marshal(map[string]string{"token": token})
+	if in != (credentials{}) {
+		auth, err := json.Marshal(in)
 		if err != nil {
 			return fmt.Errorf("connect: %w", err)
 		}
@@ -145,11 +155,12 @@ func (c *Conn) accepted(ctx context.Context, packet string) (bool, error) {
 	case strings.HasPrefix(packet, "40"):
 		var hello struct {
 			SID string `json:"sid"`
+			PID string `json:"pid"`
 		}
 		if err := json.Unmarshal([]byte(body), &hello); err != nil {
 			return false, fmt.Errorf("connect: %w", err)
 		}
-		c.id = hello.SID
+		c.id, c.pid = hello.SID, hello.PID
 		return true, nil
 	case strings.HasPrefix(packet, "44"):
 		refused := &RefusedError{}

@@ -21,7 +21,8 @@ type Conn struct {
 	onEvent func(Event)
 	onFrame func(Direction, string, jsontext.Value)
 
-	id string // the socket's id
+	id  string // the socket's id
+	pid string // the name of its state, "" where it has none
 
 	done chan struct{}
 	err  error // why it ended; read after done
@@ -37,6 +38,10 @@ type Conn struct {
 
 // ID returns the socket's id.
 func (c *Conn) ID() string { return c.id }
+
+// PID returns the name by which the server recovers the connection's state. It is the one that
+// the Dialer sent where the state has been recovered.
+func (c *Conn) PID() string { return c.pid }
 
 // Done is closed when the connection has ended and its goroutine with it.
 func (c *Conn) Done() <-chan struct{} { return c.done }

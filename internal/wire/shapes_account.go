@@ -196,7 +196,7 @@ type Problem struct {
 	Error      string         `json:"error,omitzero"`
 	Success    *bool          `json:"success,omitzero"`    // false where the former client reads it
 	Errors     []FieldProblem `json:"errors,omitzero"`     // what is wrong with which field
-	RetryAfter int            `json:"retryAfter,omitzero"` // minutes, of a limited request; the header says it in seconds
+	RetryAfter int            `json:"retryAfter,omitzero"` // minutes, the window of the limit; when to come back is in the header
 
 	LockoutUntil time.Time `json:"lockoutUntil,omitzero"` // with status 423
 

@@ -107,8 +107,8 @@ type MessageRef struct {
 // recipient.
 type MessageDelivered struct {
 	MessageID   id.Message `json:"messageId"`
-	UserID      id.User    `json:"userId"` // the recipient
-	DeliveredAt time.Time  `json:"deliveredAt"`
+	UserID      id.User    `json:"userId"`               // the recipient
+	DeliveredAt time.Time  `json:"deliveredAt,omitzero"` // absent where a recovered socket is told what it missed
 }
 
 // Noted acknowledges an event that has no other answer.

@@ -70,6 +70,8 @@ func asyncAPI(c *catalogue) ([]byte, error) {
 			{"version", "1.0.0"},
 			{"description", "The socket: Socket.IO v5 over Engine.IO v4. The client sends its access token in the " +
 				"CONNECT packet as auth.token. An event is an EVENT packet: a JSON array of its name and its payload. " +
+				"The answer holds a pid: a client that connects again sends it as auth.pid, with the last argument of the last " +
+				"durable event that it heard as auth.offset, and is told what it missed where the answer holds the same pid again. " +
 				"An event with an id is acknowledged with an ACK packet of that id, which carries the reply, or a Failure."},
 		}},
 		{"servers", object{{"development", object{

@@ -46,15 +46,16 @@ export class Server {
     private readonly port: number,
     private readonly data: string,
     private readonly limitFactor: number,
+    private readonly vars: Record<string, string>,
   ) {
     this.url = `http://127.0.0.1:${port}`
   }
 
-  /** Starts a server whose budgets are so many times the usual ones; by default too wide to be met. */
-  static async start(limitFactor = 1_000): Promise<Server> {
+  /** Starts a server whose budgets are so many times the usual ones, by default too wide to be met, with further variables. */
+  static async start(limitFactor = 1_000, vars: Record<string, string> = {}): Promise<Server> {
     if (!existsSync(binary)) throw new Error(`${binary} is missing: run make build`)
     for (let i = 1; ; i++) {
-      const server = new Server(await freePort(), mkdtempSync(join(tmpdir(), 'pryde-')), limitFactor)
+      const server = new Server(await freePort(), mkdtempSync(join(tmpdir(), 'pryde-')), limitFactor, vars)
       try {
         await server.run()
         return server
@@ -68,7 +69,7 @@ export class Server {
 
   /** Starts the process again after stop or kill. */
   async run(): Promise<void> {
-    const env = { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: String(this.port), DATA_DIR: this.data, RATE_LIMIT_FACTOR: String(this.limitFactor) }
+    const env = { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: String(this.port), DATA_DIR: this.data, RATE_LIMIT_FACTOR: String(this.limitFactor), ...this.vars }
     const child = spawn(binary, { env, stdio: ['ignore', 'ignore', 'inherit'] })
     this.process = child
     for (let i = 0; i < 200; i++) {

@@ -435,7 +435,8 @@ export interface MessageDelivered {
   messageId: MessageID
   /** the recipient */
   userId: UserID
-  deliveredAt: Time
+  /** absent where a recovered socket is told what it missed */
+  deliveredAt?: Time
 }
 
 /** Message identifies a direct, group or lounge message. */
@@ -577,7 +578,7 @@ export interface Problem {
   success?: boolean
   /** what is wrong with which field */
   errors?: FieldProblem[]
-  /** minutes, of a limited request; the header says it in seconds */
+  /** minutes, the window of the limit; when to come back is in the header */
   retryAfter?: number
   /** with status 423 */
   lockoutUntil?: Time
