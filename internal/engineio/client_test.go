@@ -11,11 +11,12 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"pryde/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
@@ -78,8 +79,8 @@ func serve(t testing.TB, c Config, h Handler) *engine {
 // servePipes starts a server on pipes in memory, for tests with a clock of their own.
 func servePipes(t testing.TB, c Config, h Handler) *engine {
 	t.Helper()
-	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-	return serveOn(t, l, l.dial, c, h)
+	l := testkit.NewPipeListener()
+	return serveOn(t, l, l.Dial, c, h)
 }
 
 func serveOn(t testing.TB, l net.Listener, dial func() (net.Conn, error), c Config, h Handler) *engine {
@@ -109,43 +110,6 @@ func serveOn(t testing.TB, l net.Listener, dial func() (net.Conn, error), c Conf
 	})
 	return e
 }
-
-type pipeListener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (l *pipeListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipeListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *pipeListener) Addr() net.Addr { return pipeAddr{} }
-
-func (l *pipeListener) dial() (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case l.conns <- theirs:
-		return ours, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-type pipeAddr struct{}
-
-func (pipeAddr) Network() string { return "pipe" }
-func (pipeAddr) String() string  { return "pipe" }
 
 // A client speaks WebSocket frame by frame, so that it can also speak it wrongly.
 type client struct {

@@ -1,14 +1,11 @@
 package httpapi_test
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +16,7 @@ import (
 	"pryde/internal/fault"
 	"pryde/internal/httpapi"
 	"pryde/internal/id"
+	"pryde/internal/testkit"
 	"pryde/internal/wire"
 )
 
@@ -179,7 +177,7 @@ func TestFormerClientsReadWhatTheyUsedTo(t *testing.T) {
 
 			w := d.do(r)
 
-			golden(t, tt.name, w.Code, w.Body.Bytes())
+			testkit.Golden(t, tt.name, jsontext.Value(fmt.Sprintf(`{"status":%d,"body":%s}`, w.Code, w.Body)), *update)
 		})
 	}
 }
@@ -203,28 +201,5 @@ func TestPartsOfAttachmentListsAreBounded(t *testing.T) {
 		if want == "" && w.Code != http.StatusBadRequest || want != "" && !strings.Contains(w.Body.String(), "/"+want+".png") {
 			t.Errorf("%q answered %d %s", query, w.Code, w.Body)
 		}
-	}
-}
-
-// golden compares a status and a body with what is in a file, indented.
-func golden(t *testing.T, name string, status int, body []byte) {
-	t.Helper()
-	value := jsontext.Value(fmt.Sprintf(`{"status":%d,"body":%s}`, status, body))
-	if err := value.Indent(jsontext.WithIndent("  ")); err != nil {
-		t.Fatalf("%s: %v", body, err)
-	}
-	got := append(value, '\n')
-	path := filepath.Join("testdata", name+".golden.json")
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("answered\n%s\nwant\n%s", got, want)
 	}
 }

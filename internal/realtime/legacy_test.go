@@ -1,17 +1,13 @@
 package realtime
 
 import (
-	"bytes"
 	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"pryde/internal/fault"
+	"pryde/internal/testkit"
 	"pryde/internal/wire"
 )
 
@@ -40,29 +36,7 @@ func TestFormerClientsFindWhatWasRefused(t *testing.T) {
 			if err := wire.ValidateEvent(wire.MessageFailed.Name(), got); err != nil {
 				t.Error(err)
 			}
-			golden(t, tt.name, got)
+			testkit.Golden(t, tt.name, got, *update)
 		})
-	}
-}
-
-// golden compares JSON with what is in a file, indented.
-func golden(t *testing.T, name string, value jsontext.Value) {
-	t.Helper()
-	if err := value.Indent(jsontext.WithIndent("  ")); err != nil {
-		t.Fatalf("%s: %v", value, err)
-	}
-	got := append(value, '\n')
-	path := filepath.Join("testdata", name+".golden.json")
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("refused with\n%s\nwant\n%s", got, want)
 	}
 }
