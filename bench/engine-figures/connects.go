@@ -22,6 +22,7 @@ func (b *bench) connectsOnBoth(ctx context.Context, s *system) (map[string]float
 	one.into(figures, "connects")
 	if len(one.rates) > 0 {
 		figures["connects.rate"] = sample.Median(one.rates)
+		figures["connects.cpu"] = micros(one.processor) / float64(one.made)
 	}
 	two, err2 := b.bursts(ctx, s, 2, n)
 	two.into(figures, "connects2")
@@ -37,6 +38,8 @@ type tally struct {
 	made       int       // and came to an end
 	unanswered int       // of these: refused, lost, or still without an answer when it was waited for no longer
 	failed     error     // the first that was refused or lost
+
+	processor time.Duration // of the server, until the last clients have left
 }
 
 // count takes a burst.
@@ -62,7 +65,14 @@ func (b *bench) bursts(ctx context.Context, s *system, processors, n int) (tally
 		return tally{}, err
 	}
 	defer server.close()
-	return server.bursts(ctx, n)
+	before, err := server.Processor()
+	if err != nil {
+		return tally{}, err
+	}
+	t, err := server.bursts(ctx, n)
+	after, err2 := server.Processor()
+	t.processor = after - before
+	return t, errors.Join(err, err2)
 }
 
 // bursts makes n connects, in bursts. A connect that fails is counted and keeps none of the

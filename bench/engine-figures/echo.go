@@ -43,20 +43,33 @@ func (b *bench) echo(ctx context.Context, s *system, n int, figures map[string]f
 		return err
 	}
 	e.took = sample.Set{}
-	own, begun := startUse(), time.Now()
+	use, err := server.startUse()
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
 	if err := errors.Join(server.Until(ctx, begun.Add(b.window)), e.wrong); err != nil {
 		return err
 	}
-	if e.took.Len() == 0 {
+	wall := time.Since(begun)
+	processor, client, err := use.stop()
+	if err != nil {
+		return err
+	}
+	trips := float64(e.took.Len())
+	if trips == 0 {
 		return errors.New("not one round trip")
 	}
 	key := fmt.Sprintf("echo%d.", n)
-	figures[key+"rate"] = float64(e.took.Len()) / time.Since(begun).Seconds()
+	figures[key+"rate"] = trips / wall.Seconds()
+	figures[key+"cpu"] = micros(processor) / trips
+	figures[key+"client"] = client
 	figures[key+"p50"] = millis(e.took.Quantile(0.5))
-	figures[key+"client"] = own.share()
 	figures[key+"p99"] = millis(e.took.Quantile(0.99))
 	return nil
 }
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 

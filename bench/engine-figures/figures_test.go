@@ -120,6 +120,9 @@ func TestGoalsAreHeldToTheMedian(t *testing.T) {
 	if v, ok := got["echo at 1 connection, to Node"]; ok {
 		t.Errorf("a goal against what was not measured is judged: %+v", v)
 	}
+	if text, want := r.summary(), "missed: connects without an answer, 1 processor: 1, wanted <= 0\n"; !strings.Contains(text, "goals met\n") || !strings.Contains(text, want) {
+		t.Errorf("the summary is %q, want %q in it", text, want)
+	}
 	if text := r.markdown(); !strings.Contains(text, "8.90 (8.10-30)") || !strings.Contains(text, "**no**") || !strings.Contains(text, "- two\n") {
 		t.Errorf("the tables lack something:\n%s", text)
 	}

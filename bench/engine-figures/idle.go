@@ -45,6 +45,7 @@ func (b *bench) idlePolls(ctx context.Context, s *system) (map[string]float64, e
 // idleOn looks at the memory of a server with n idle connections, and, where there are to be
 // any, again after waves of as many.
 func (b *bench) idleOn(ctx context.Context, s *served, n, waves int, prefix string) (map[string]float64, error) {
+	s.Busy = false // for minutes, in which nothing is measured
 	// What a program loads for its first connections is not the price of the others.
 	if _, err := s.wave(ctx, min(firstClients, n)); err != nil {
 		return nil, err

@@ -51,18 +51,30 @@ func describe(ctx context.Context) machine {
 	}
 }
 
-// A use is what this program had used at some time. Close to 1, the share of the client says
-// that the client is what limits a server.
+// A use is what server and client had used at some time.
 type use struct {
+	of        *served
 	at        time.Time
-	processor time.Duration
+	server    time.Duration
+	own, idle time.Duration
 }
 
-func startUse() use { return use{time.Now(), ownProcessor()} }
+// startUse begins to count.
+func (s *served) startUse() (use, error) {
+	server, err := s.Processor()
+	return use{s, time.Now(), server, ownProcessor(), s.Idle()}, err
+}
 
-// share returns the share of one processor that this program has used since.
-func (u use) share() float64 {
-	return (ownProcessor() - u.processor).Seconds() / time.Since(u.at).Seconds()
+// stop returns the processor time of the server since then, and the share of the time that the
+// client had something to do. Close to 1, the share says that the client is what limits the server.
+func (u use) stop() (server time.Duration, client float64, err error) {
+	wall := time.Since(u.at)
+	client = (ownProcessor() - u.own).Seconds() / wall.Seconds()
+	if u.of.Busy {
+		client = 1 - (u.of.Idle()-u.idle).Seconds()/wall.Seconds()
+	}
+	server, err = u.of.Processor()
+	return server - u.server, client, err
 }
 
 func ownProcessor() time.Duration {

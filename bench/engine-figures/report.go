@@ -53,12 +53,14 @@ func (c config) figures() []figure {
 		key := fmt.Sprintf("echo%d.", n)
 		out = append(out,
 			figure{key: key + "rate", name: at + "round trips", unit: "/s"},
+			figure{key: key + "cpu", name: at + "the server's processor for a round trip", unit: "µs"},
 			figure{key: key + "p50", name: at + "p50", unit: "ms"},
 			figure{key: key + "p99", name: at + "p99", unit: "ms"},
 			figure{key: key + "client", name: "the client's share of its processor meanwhile"})
 	}
 	return append(out,
 		figure{key: "connects.rate", name: "connects with a token", unit: "/s"},
+		figure{key: "connects.cpu", name: "the server's processor for a connect and its end", unit: "µs"},
 		figure{key: "connects.made", name: "connects in all, server on 1 processor", summed: true},
 		figure{key: "connects.unanswered", name: "of these refused, lost, or without an answer in 10 s", summed: true},
 		figure{key: "connects2.made", name: "connects in all, server on 2 processors", summed: true},
@@ -164,6 +166,17 @@ func (r report) markdown() string {
 		fmt.Fprintf(&b, "- %s\n", f)
 	}
 	return b.String()
+}
+
+// summary says in a few lines which goals were met.
+func (r report) summary() string {
+	var missed []string
+	for _, g := range r.Goals {
+		if !g.Met {
+			missed = append(missed, fmt.Sprintf("missed: %s: %s, wanted %s\n", g.Name, number(g.Measured), g.Wanted))
+		}
+	}
+	return fmt.Sprintf("%d of %d goals met\n", len(r.Goals)-len(missed), len(r.Goals)) + strings.Join(missed, "")
 }
 
 // spread writes the smallest and the largest of several rounds where they differ.

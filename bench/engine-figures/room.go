@@ -124,16 +124,16 @@ type usage struct {
 
 // measure runs a load and tells what happened meanwhile.
 func (r *room) measure(load func() error) (usage, error) {
-	before, err := r.Processor()
+	use, err := r.startUse()
 	if err != nil {
 		return usage{}, err
 	}
-	own, begun, heard := startUse(), time.Now(), r.heard
+	begun, heard := time.Now(), r.heard
 	if err := load(); err != nil {
 		return usage{}, err
 	}
-	after, err := r.Processor()
-	u := usage{float64(r.heard - heard), after - before, time.Since(begun), own.share()}
+	u := usage{deliveries: float64(r.heard - heard), wall: time.Since(begun)}
+	u.processor, u.client, err = use.stop()
 	if err == nil && (u.deliveries == 0 || u.processor == 0) {
 		err = fmt.Errorf("%.0f deliveries took the server %s; the window is too short", u.deliveries, u.processor)
 	}
@@ -199,7 +199,7 @@ func (b *bench) pace(ctx context.Context, s *system, key string, size int, figur
 	if err != nil {
 		return err
 	}
-	figures[key+".cpu"] = float64(u.processor.Microseconds()) / u.deliveries
+	figures[key+".cpu"] = micros(u.processor) / u.deliveries
 	figures[key+".p50"] = millis(r.took.Quantile(0.5))
 	figures[key+".p99"] = millis(r.took.Quantile(0.99))
 	return nil

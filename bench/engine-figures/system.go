@@ -114,6 +114,7 @@ func (b *bench) start(ctx context.Context, s *system, processors int, polling bo
 		return nil, err
 	}
 	server.tries = s.tries
+	server.Busy = processors == 1 && os.Getenv(pinned) != ""
 	return server, nil
 }
 

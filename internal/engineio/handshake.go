@@ -54,19 +54,21 @@ func (j *rejection) write(w http.ResponseWriter) {
 
 // parseQuery reads a query whose keys are plain and stand once each.
 func parseQuery(raw string) (map[string]string, bool) {
-	if strings.Count(raw, "&") >= maxQueryKeys {
+	if strings.Count(raw, "&") >= maxQueryKeys || strings.Contains(raw, ";") {
 		return nil, false
 	}
-	values, err := url.ParseQuery(raw)
-	if err != nil {
-		return nil, false
-	}
-	query := make(map[string]string, len(values))
-	for key, list := range values {
-		if len(list) != 1 || !isPlainKey(key) {
+	query := make(map[string]string)
+	for pair := range strings.SplitSeq(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		key, value, _ := strings.Cut(pair, "=")
+		key, err1 := url.QueryUnescape(key)
+		value, err2 := url.QueryUnescape(value)
+		if _, known := query[key]; known || err1 != nil || err2 != nil || !isPlainKey(key) {
 			return nil, false
 		}
-		query[key] = list[0]
+		query[key] = value
 	}
 	return query, true
 }

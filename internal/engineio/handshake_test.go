@@ -108,19 +108,22 @@ func TestPollingSessionsThatArePendingAreBounded(t *testing.T) {
 
 func TestHandshakeThatIsNotReadIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(Config{}, &stub{opened: func(*Session, *http.Request) { t.Error("a session was opened") }})
+		var reasons []Reason
+		s := New(Config{}, &stub{closed: func(_ *Session, r Reason) { reasons = append(reasons, r) }})
 		ours, theirs := net.Pipe()
 		defer func() { _ = ours.Close() }()
-		r := upgradeOf(goodQuery)
 		began := time.Now()
 
-		s.ServeHTTP(&hijackable{ResponseRecorder: httptest.NewRecorder(), conn: theirs}, r)
+		s.ServeHTTP(&hijackable{ResponseRecorder: httptest.NewRecorder(), conn: theirs}, upgradeOf(goodQuery))
 
-		if got := time.Since(began); got != closeWait {
-			t.Errorf("it took %v, want %v", got, closeWait)
+		if got := time.Since(began); got != 0 {
+			t.Errorf("the request was held for %v", got)
 		}
 		if err := s.Wait(t.Context()); err != nil || s.Count() != 0 || s.pending.all != 0 {
 			t.Errorf("%d sessions, %d pending, %v", s.Count(), s.pending.all, err)
+		}
+		if took := time.Since(began); took > s.config.PingInterval+s.config.PingTimeout+time.Second || len(reasons) != 1 {
+			t.Errorf("it took %v, with the reasons %q", took, reasons)
 		}
 	})
 }

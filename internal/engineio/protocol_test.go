@@ -245,6 +245,20 @@ func TestClosePacket(t *testing.T) {
 			t.Errorf("poll after the end answered %d, want 400", got.status)
 		}
 	})
+	t.Run("polling, and no poll follows", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			e := servePipes(t, Config{Polling: true}, &stub{})
+			p := poll(t, e)
+			began := time.Now()
+			p.post("1")
+			if err := e.Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := time.Since(began); got > 2*crossWait {
+				t.Errorf("the session was kept for %v, want %v", got, crossWait)
+			}
+		})
+	})
 	t.Run("WebSocket", func(t *testing.T) {
 		closed, left := reasons()
 		c := connect(t, serve(t, Config{}, &stub{closed: closed}))

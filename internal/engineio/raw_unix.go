@@ -3,7 +3,6 @@
 package engineio
 
 import (
-	"errors"
 	"io"
 	"net"
 	"sync"
@@ -30,14 +29,14 @@ func rawOf(conn net.Conn) syscall.RawConn {
 // readNow reads what is there. It reports false when nothing is.
 func readNow(fd uintptr, b []byte) (n int, ready bool, err error) {
 	for {
-		n, err = syscall.Read(int(fd), b)
+		n, errno := sysRead(fd, b)
 		switch {
-		case errors.Is(err, syscall.EINTR):
+		case errno == syscall.EINTR:
 			continue
-		case errors.Is(err, syscall.EAGAIN):
+		case errno == syscall.EAGAIN:
 			return 0, false, nil
-		case err != nil:
-			return 0, true, err
+		case errno != 0:
+			return 0, true, errno
 		case n == 0:
 			return 0, true, io.EOF
 		}
@@ -62,15 +61,15 @@ var writeOps = sync.Pool{New: func() any {
 
 func (o *writeOp) write(fd uintptr) bool {
 	for {
-		n, err := syscall.Write(int(fd), o.b)
-		switch {
-		case errors.Is(err, syscall.EINTR):
+		n, errno := sysWrite(fd, o.b)
+		switch errno {
+		case syscall.EINTR:
 			continue
-		case errors.Is(err, syscall.EAGAIN):
-		case err != nil:
-			o.err = err
-		default:
+		case syscall.EAGAIN:
+		case 0:
 			o.n = n
+		default:
+			o.err = errno
 		}
 		return true
 	}

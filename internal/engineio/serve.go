@@ -1,11 +1,11 @@
 package engineio
 
 import (
+	"crypto/sha1" //nolint:gosec // of the handshake, where it protects nothing
+	"encoding/base64"
 	"net/http"
 	"strconv"
 	"strings"
-
-	"github.com/gobwas/ws"
 )
 
 const (
@@ -99,7 +99,7 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request, id string, query
 	_, jsonp := query["j"]
 	switch {
 	case query["EIO"] != version:
-		return wrongVersion
+		return badRequest
 	case query["transport"] == transportWebSocket:
 		return s.upgrade(w, r, session)
 	case jsonp:
@@ -135,13 +135,16 @@ func (s *Server) openSocket(w http.ResponseWriter, r *http.Request) *rejection {
 	if rejected != nil {
 		return rejected
 	}
-	socket, early := s.accept(w, r, session)
+	socket, early := s.hijack(w, session)
 	if socket == nil {
 		s.abandon(session.address)
 		return nil
 	}
 	session.socket = socket
-	s.start(session, r)
+	// The answer to the handshake and the open packet leave in one write.
+	first := session.openPacket()
+	first.frame = append(switching(r), first.frame...)
+	s.start(session, first, r)
 	go socket.run(early)
 	return nil
 }
@@ -154,26 +157,24 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request) *rejection 
 		return rejected
 	}
 	session.polling = new(polling)
-	s.start(session, r)
+	s.start(session, session.openPacket(), r)
 	return session.poll(w, r)
 }
 
-// start opens a session that has its transport.
-func (s *Server) start(session *Session, r *http.Request) {
-	session.open(func() {
+// start opens a session that has its transport, on which it is to say this first.
+func (s *Server) start(session *Session, first Message, r *http.Request) {
+	session.open(first, func() {
 		s.guard("Opened", session, func() { s.handler.Opened(session, r) })
 	})
 }
 
-// accept answers a WebSocket handshake. early is what came behind it. The socket is nil when
-// the connection is lost.
-func (s *Server) accept(w http.ResponseWriter, r *http.Request, session *Session) (c *socket, early []byte) {
-	conn, buffered, _, err := ws.HTTPUpgrader{Timeout: closeWait}.Upgrade(r, w)
+// hijack takes the connection of a WebSocket handshake, which is still to be answered. early is
+// what came behind it. The socket is nil when the connection is lost.
+func (s *Server) hijack(w http.ResponseWriter, session *Session) (c *socket, early []byte) {
+	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		s.config.Log.Debug("handshake failed", "err", err)
-		if conn != nil {
-			_ = conn.Close()
-		}
+		w.WriteHeader(http.StatusInternalServerError)
 		return nil, nil
 	}
 	if n := buffered.Reader.Buffered(); n > 0 {
@@ -183,14 +184,29 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request, session *Session
 	return newSocket(session, conn), early
 }
 
+// acceptSalt is what a WebSocket key is hashed with, RFC 6455, section 1.3.
+const acceptSalt = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+// switching returns the answer to a request for which isUpgrade holds.
+func switching(r *http.Request) []byte {
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + acceptSalt)) //nolint:gosec // the protocol says so
+	b := make([]byte, 0, 384)
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	return append(base64.StdEncoding.AppendEncode(b, sum[:]), "\r\n\r\n"...)
+}
+
 // upgrade opens a second transport for a session that polls. One that is not wanted is
 // accepted and closed, as the reference does.
 func (s *Server) upgrade(w http.ResponseWriter, r *http.Request, session *Session) *rejection {
 	if r.Method != http.MethodGet || !isUpgrade(r) {
 		return badRequest
 	}
-	socket, early := s.accept(w, r, session)
+	socket, early := s.hijack(w, session)
 	if socket == nil {
+		return nil
+	}
+	if err := socket.write(switching(r), closeWait); err != nil {
+		_ = socket.conn.Close() // the error says that it is lost already
 		return nil
 	}
 	socket.probing = true

@@ -48,8 +48,8 @@ func TestRequestsAreRefused(t *testing.T) {
 		"session of another node":    {"GET", pollQuery + "&sid=n2." + strings.TrimPrefix(p.open.SID, "n1."), session},
 		"empty session":              {"GET", pollQuery + "&sid=", session},
 		"POST to unknown session":    {"POST", pollQuery + "&sid=x", session},
-		"session, version 3":         {"GET", "EIO=3&transport=polling" + ours, protocol},
-		"session, no version":        {"GET", "transport=polling" + ours, protocol},
+		"session, version 3":         {"GET", "EIO=3&transport=polling" + ours, bad},
+		"session, no version":        {"GET", "transport=polling" + ours, bad},
 		"session, JSONP":             {"GET", pollQuery + ours + "&j=1", bad},
 		"session, PUT":               {"PUT", pollQuery + ours, bad},
 		"session, transport unknown": {"GET", "EIO=4&transport=abc" + ours, transport},
@@ -76,8 +76,8 @@ func TestUpgradeOfAnotherVersionIsRefused(t *testing.T) {
 	p := poll(t, serve(t, Config{Polling: true}, &stub{}))
 	for _, query := range []string{"EIO=3&transport=websocket", "transport=websocket"} {
 		got, _ := upgradeRequest(t, p.e, query+"&sid="+p.open.SID)
-		if got.status != http.StatusBadRequest {
-			t.Errorf("%s answered %d, want 400", query, got.status)
+		if got.status != http.StatusBadRequest || !strings.Contains(got.body, `"code":3`) {
+			t.Errorf("%s answered %d %s, want 400 code 3", query, got.status, got.body)
 		}
 	}
 }

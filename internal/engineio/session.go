@@ -12,6 +12,10 @@ const (
 	// for a request that takes its goodbye, and the wait for the client to close its side.
 	closeWait = 5 * time.Second
 
+	// crossWait is how long a session on polling whose client said goodbye waits for a request
+	// that crossed it on another connection. Clients send none later.
+	crossWait = time.Second
+
 	// probeEvery is how often a waiting request is answered while its session is upgraded.
 	probeEvery = 100 * time.Millisecond
 
@@ -218,6 +222,9 @@ func (s *Session) end(reason Reason, code StatusCode, how ending) {
 		s.ended.Store(true)
 		s.reason, s.code = reason, code
 		s.deadline = s.server.now() + closeWait
+		if how == goodbye && s.polling != nil {
+			s.deadline = s.server.now() + crossWait
+		}
 		s.server.wheel.set(s, s.deadline)
 		if s.polling != nil {
 			s.polling.hurry()
@@ -288,11 +295,11 @@ func (s *Session) forget() {
 	s.server.leave()
 }
 
-// open makes the session live: it becomes known, the open packet goes out, the handler is
-// told, and the heart begins to beat.
-func (s *Session) open(tell func()) {
+// open makes the session live: it becomes known, the open packet goes out with what stands
+// before it, the handler is told, and the heart begins to beat.
+func (s *Session) open(first Message, tell func()) {
 	refusing := s.server.register(s)
-	s.control(s.openPacket())
+	s.control(first)
 	tell()
 	s.mu.Lock()
 	s.opening = false

@@ -20,7 +20,7 @@ type socket struct {
 	raw     syscall.RawConn // nil where conn has to be waited for
 	in      reader
 	ready   func(fd uintptr) bool // readable, which would be allocated for every read
-	buffer  *[readSize]byte       // of what has just been read
+	buffer  *[readSize]byte       // of what is being read and handled
 	got     int                   // bytes in it
 	lost    error                 // why nothing can be read any more
 
@@ -68,28 +68,35 @@ func (c *socket) read() {
 	}
 	if err := c.raw.Read(c.ready); err != nil {
 		c.lost = err
+	}
+	if c.lost != nil {
+		c.release()
 		return
 	}
 	// The handler is called outside of Read, because to close the connection would wait for
 	// that.
-	if c.got > 0 {
-		c.receive(c.buffer[:c.got])
-	}
-	readBuffers.Put(c.buffer)
-	c.buffer = nil
+	c.receive(c.buffer[:c.got])
 }
 
 // readable reads what is there. The goroutine waits while it reports false, and no buffer is
 // held then.
-func (c *socket) readable(fd uintptr) bool {
-	b := readBuffers.Get().(*[readSize]byte)
-	n, ready, err := readNow(fd, b[:])
-	if !ready {
-		readBuffers.Put(b)
-		return false
+func (c *socket) readable(fd uintptr) (ready bool) {
+	if c.buffer == nil {
+		c.buffer = readBuffers.Get().(*[readSize]byte)
 	}
-	c.buffer, c.got, c.lost = b, n, err
-	return true
+	c.got, ready, c.lost = readNow(fd, c.buffer[:])
+	if !ready {
+		c.release()
+	}
+	return ready
+}
+
+// release gives the buffer back.
+func (c *socket) release() {
+	if c.buffer != nil {
+		readBuffers.Put(c.buffer)
+		c.buffer = nil
+	}
 }
 
 func (c *socket) readWaiting() {

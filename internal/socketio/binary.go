@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"bytes"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,6 +29,10 @@ func checkPlaceholders(args [][]byte, attachments int) error {
 		return errAttachments
 	}
 	return nil
+}
+
+func newDecoder(b []byte) *jsontext.Decoder {
+	return jsontext.NewDecoder(bytes.NewBuffer(b), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
 // placeholders goes through JSON whose depth is bounded.

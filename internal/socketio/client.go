@@ -131,10 +131,9 @@ func (c *client) receive(data []byte) {
 	}
 }
 
-// seat returns the client's place in a namespace; nil if it has never asked for one.
+// seat returns the client's place in a namespace; nil if it has never asked for one. The
+// reader calls it, which is who adds seats.
 func (c *client) seat(space []byte) *seat {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	for _, s := range c.seats {
 		if space == nil && s.space.name == rootSpace || string(space) == s.space.name {
 			return s
@@ -180,23 +179,45 @@ func (c *client) attach(data []byte) {
 
 // take gives an answer to who asked, and everything else to the handlers, once there is room.
 func (c *client) take(seat *seat, h head, data []byte, attachments [][]byte, size int) {
-	s, _ := c.speaker(seat)
-	if s == nil {
-		return
-	}
+	var from *Socket
 	if h.kind == PacketAck || h.kind == PacketBinaryAck {
-		if id, _, err := takeNumber(h.rest, maxAckID); err == nil && s.answered(id, data, attachments) {
+		if from, _ = c.speaker(seat); from == nil {
+			return
+		}
+		if id, _, err := takeNumber(h.rest, maxAckID); err == nil && from.answered(id, data, attachments) {
 			return
 		}
 	}
-	seat.line.waitForRoom(size)
-	e := &Event{Size: size, Attachments: attachments, socket: s, raw: data}
+	e := &Event{Size: size, Attachments: attachments, socket: from, raw: data}
 	e.job = job{task: e, event: true, size: size}
+	for {
+		room, ok := c.offer(seat, e)
+		if !ok {
+			c.violate()
+			return
+		}
+		if room == nil {
+			return
+		}
+		<-room
+	}
+}
+
+// offer puts an event into the line of its seat. Where there is no room it returns a channel that
+// is closed when to try again. An event counts for nothing when its socket was made to leave or
+// has left since it came; where no event may come, offer reports false.
+func (c *client) offer(seat *seat, e *Event) (room <-chan struct{}, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if seat.socket == s && !c.closed && !c.draining {
-		seat.line.add(&e.job)
+	s := seat.socket
+	switch {
+	case s == nil && e.socket == nil && !seat.dismissed && !c.closed:
+		return nil, false
+	case s == nil || e.socket != nil && e.socket != s || c.closed || c.draining:
+		return nil, true
 	}
+	e.socket = s
+	return seat.line.offer(&e.job), true
 }
 
 // speaker returns the socket whose packet has come; nil where it counts for nothing, because

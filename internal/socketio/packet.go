@@ -3,7 +3,6 @@ package socketio
 import (
 	"bytes"
 	"errors"
-	"io"
 	"strconv"
 	"unicode/utf8"
 
@@ -167,21 +166,21 @@ func (p *Packet) takePayload(b []byte) error {
 	if first := b[0]; !p.takes(first) {
 		return errPayload
 	}
-	if tooDeep(b) {
-		return errDepth
-	}
 	if !utf8.Valid(b) {
 		return errJSON
 	}
 	if b[0] == '[' {
 		return p.takeArgs(b)
 	}
-	d := newDecoder(b)
-	v, err := d.ReadValue()
-	if err != nil || !atEnd(d) {
+	in := scanner{b: b}
+	v, err := in.value(0)
+	if err != nil {
+		return err
+	}
+	if !in.atEnd() {
 		return errJSON
 	}
-	p.Payload = b[:len(v):len(v)]
+	p.Payload = v
 	return nil
 }
 
@@ -201,46 +200,47 @@ func (p *Packet) takes(first byte) bool {
 
 // takeArgs reads the array of an event or an acknowledgement.
 func (p *Packet) takeArgs(b []byte) error {
-	d := newDecoder(b)
-	if _, err := d.ReadToken(); err != nil {
-		return errJSON
-	}
-	if p.Type == PacketEvent || p.Type == PacketBinaryEvent {
-		if err := p.takeName(d); err != nil {
+	in := scanner{b: b, i: 1}
+	more := p.Type == PacketEvent || p.Type == PacketBinaryEvent
+	if more {
+		if err := p.takeName(&in); err != nil {
 			return err
 		}
 	}
-	for d.PeekKind() != ']' {
+	for ; !in.take(']'); more = true {
+		if more && !in.take(',') {
+			return errJSON
+		}
 		if len(p.Args) == maxArgs {
 			return errArgs
 		}
-		v, err := d.ReadValue()
+		v, err := in.value(1)
 		if err != nil {
-			return errJSON
+			return err
 		}
-		end := int(d.InputOffset())
-		p.Args = append(p.Args, b[end-len(v):end:end])
+		p.Args = append(p.Args, v)
 	}
-	if _, err := d.ReadToken(); err != nil || !atEnd(d) {
+	if !in.atEnd() {
 		return errJSON
 	}
 	return nil
 }
 
-func (p *Packet) takeName(d *jsontext.Decoder) error {
-	switch d.PeekKind() {
-	case '"':
-		t, err := d.ReadToken()
-		if err != nil {
+func (p *Packet) takeName(in *scanner) error {
+	kind := in.next()
+	start := in.i
+	switch {
+	case kind == '"':
+		if !in.text() {
 			return errJSON
 		}
-		p.Name = t.String()
-	case '0':
-		v, err := d.ReadValue()
-		if err != nil {
+		p.Name = unquote(in.b[start:in.i])
+	case kind == '-' || kind >= '0' && kind <= '9':
+		if !in.number() {
 			return errJSON
 		}
-		if p.Name, err = numberText(v); err != nil {
+		var err error
+		if p.Name, err = numberText(in.b[start:in.i]); err != nil {
 			return errEventName
 		}
 	default:
@@ -251,6 +251,15 @@ func (p *Packet) takeName(d *jsontext.Decoder) error {
 		return errEventName
 	}
 	return nil
+}
+
+// unquote returns the text of a JSON string. Halves of surrogate pairs are replaced.
+func unquote(quoted []byte) string {
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : len(quoted)-1])
+	}
+	text, _ := jsontext.AppendUnquote(nil, quoted) // the error says that something was replaced
+	return string(text)
 }
 
 // numberText writes a JSON number as JavaScript does when it is used as a name.
@@ -270,37 +279,6 @@ func reserved(name string) bool {
 	switch name {
 	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
 		return true
-	}
-	return false
-}
-
-func newDecoder(b []byte) *jsontext.Decoder {
-	return jsontext.NewDecoder(bytes.NewBuffer(b), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
-}
-
-func atEnd(d *jsontext.Decoder) bool {
-	_, err := d.ReadToken()
-	return errors.Is(err, io.EOF)
-}
-
-// tooDeep reports whether arrays and objects are nested deeper than maxDepth. It runs before
-// the JSON is parsed, because the parser's stack grows with the depth.
-func tooDeep(b []byte) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '[' || c == '{':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case c == ']' || c == '}':
-			depth--
-		}
 	}
 	return false
 }

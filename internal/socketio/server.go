@@ -278,12 +278,15 @@ func (s *Server) disconnected(socket *Socket, reason Reason) {
 // called, and guard returns false.
 func (s *Server) guard(name string, failed, call func()) (returned bool) {
 	defer func() {
-		if returned {
-			return
+		if !returned {
+			s.panicked(name, recover())
+			failed()
 		}
-		s.log.Error("handler panicked", "handler", name, "panic", fmt.Sprint(recover()), "stack", string(debug.Stack()))
-		failed()
 	}()
 	call()
 	return true
+}
+
+func (s *Server) panicked(handler string, value any) {
+	s.log.Error("handler panicked", "handler", handler, "panic", fmt.Sprint(value), "stack", string(debug.Stack()))
 }

@@ -1,6 +1,9 @@
 package socketio
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 // maxParked is the number of workers that wait for work when there is none. Their stacks have
 // grown already, which new ones would have to do again for every event.
@@ -9,15 +12,20 @@ const maxParked = 4
 // A pool runs the lines that have something to do, each worker one step at a time, so that
 // no line keeps others waiting. Workers begin when there is work; all but a few end when
 // there is none.
+//
+// Who brings work calls one worker at most, and a worker that finds more than it takes calls the
+// next one before it begins. So handlers that do not wait are run by few workers, which need not
+// be started for each event, and those that wait hold nobody up.
 type pool struct {
 	max      int // workers at once
 	maxJobs  int // of one line that wait or run before it is full
 	maxBytes int // that they hold before it is full
 
 	mu          sync.Mutex
-	work        sync.Cond // on mu; something waits, or the pool has closed
+	work        sync.Cond // on mu; a worker is called, or the pool has closed
 	workers     int
 	parked      int
+	called      int   // workers that have been called and have not come yet
 	first, last *line // that wait
 	closed      bool
 	ended       sync.WaitGroup
@@ -39,12 +47,20 @@ func (p *pool) submit(l *line) {
 		p.last.next = l
 	}
 	p.last = l
+	p.call()
+}
+
+// call makes a worker come, if there is one and none is on its way. The caller holds p.mu.
+func (p *pool) call() {
 	switch {
+	case p.called > 0:
 	case p.parked > 0:
 		p.parked--
+		p.called++
 		p.work.Signal()
 	case p.workers < p.max:
 		p.workers++
+		p.called++
 		p.ended.Add(1)
 		go p.run()
 	}
@@ -54,7 +70,9 @@ func (p *pool) submit(l *line) {
 func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.closed, p.parked = true, 0
+	p.closed = true
+	p.called += p.parked
+	p.parked = 0
 	p.work.Broadcast()
 }
 
@@ -64,14 +82,29 @@ func (p *pool) run() {
 	defer func() {
 		// A handler may have ended the goroutine under us; its place is taken again.
 		if !finished {
+			p.mu.Lock()
+			p.called++
+			p.mu.Unlock()
 			p.ended.Add(1)
 			go p.run()
 		}
 	}()
+	p.mu.Lock()
+	p.come()
+	p.mu.Unlock()
 	for l := p.next(); l != nil; l = p.next() {
 		l.step()
 	}
 	finished = true
+}
+
+// come is the way of a worker that has been called. It lets those go first who can run already:
+// they may bring work as well, for which nobody has to be called then. The caller holds p.mu.
+func (p *pool) come() {
+	p.mu.Unlock()
+	runtime.Gosched()
+	p.mu.Lock()
+	p.called--
 }
 
 // next returns the line whose turn it is; nil means that the worker has to end.
@@ -85,11 +118,14 @@ func (p *pool) next() *line {
 		}
 		p.parked++
 		p.work.Wait()
+		p.come()
 	}
 	l := p.first
 	p.first, l.next = l.next, nil
 	if p.first == nil {
 		p.last = nil
+	} else {
+		p.call()
 	}
 	return l
 }
@@ -131,9 +167,38 @@ type line struct {
 	onIdle      []func()      // called once when nothing waits and nothing runs
 }
 
-// add appends a job. It never blocks; who brings an event waits for room first.
+// add appends a job. It never blocks; an event is offered.
 func (l *line) add(j *job) {
 	l.mu.Lock()
+	ready := l.append(j)
+	l.mu.Unlock()
+	if ready {
+		l.pool.submit(l)
+	}
+}
+
+// offer appends a job if it fits, or the line has been stopped, and returns nil; else it returns a
+// channel that is closed when to offer it again. A job that is larger than the bound fits when it
+// is the only one.
+func (l *line) offer(j *job) <-chan struct{} {
+	l.mu.Lock()
+	if !l.stopped && l.full(j.size) {
+		defer l.mu.Unlock()
+		if l.room == nil {
+			l.room = make(chan struct{})
+		}
+		return l.room
+	}
+	ready := l.append(j)
+	l.mu.Unlock()
+	if ready {
+		l.pool.submit(l)
+	}
+	return nil
+}
+
+// append reports whether the line has to be submitted now. The caller holds l.mu.
+func (l *line) append(j *job) bool {
 	if l.last == nil {
 		l.first = j
 	} else {
@@ -142,36 +207,7 @@ func (l *line) add(j *job) {
 	l.last = j
 	l.jobs++
 	l.bytes += j.size
-	ready := l.take()
-	l.mu.Unlock()
-	if ready {
-		l.pool.submit(l)
-	}
-}
-
-// waitForRoom returns when a job of this size fits, or the line has been stopped. A job that
-// is larger than the bound fits when it is the only one.
-func (l *line) waitForRoom(size int) {
-	for {
-		room := l.whenRoom(size)
-		if room == nil {
-			return
-		}
-		<-room
-	}
-}
-
-// whenRoom returns nil when there is room, else a channel that is closed when to ask again.
-func (l *line) whenRoom(size int) <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.stopped || !l.full(size) {
-		return nil
-	}
-	if l.room == nil {
-		l.room = make(chan struct{})
-	}
-	return l.room
+	return l.take()
 }
 
 func (l *line) full(size int) bool {
@@ -244,8 +280,7 @@ func (l *line) finish(j *job) {
 		j.passed = true
 		l.held = false
 	}
-	l.mu.Unlock()
-	l.settle()
+	l.settleAndUnlock()
 }
 
 // pass lets the job after j begin although j runs.
@@ -266,6 +301,10 @@ func (l *line) pass(j *job) {
 // is idle.
 func (l *line) settle() {
 	l.mu.Lock()
+	l.settleAndUnlock()
+}
+
+func (l *line) settleAndUnlock() {
 	ready := l.take()
 	l.tellRoom()
 	var idle []func()

@@ -61,6 +61,7 @@ func (l *Loop) dial() (*Conn, error) {
 
 func (l *Loop) open(c *Conn) error {
 	from := [4]byte{127, 0, 0, byte(1 + l.dialed%sourceAddresses)}
+	_ = unix.SetsockoptString(c.fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, plainCongestion) // it only saves time
 	err := errors.Join(
 		unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
 		unix.SetsockoptInt(c.fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1),
@@ -75,8 +76,10 @@ func (l *Loop) open(c *Conn) error {
 	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, c.fd, c.interest(unix.EPOLLIN|unix.EPOLLOUT))
 }
 
+// interest says that the system is to tell of events when they happen, and not for as long as
+// they last: it would look at each connection twice for every event.
 func (c *Conn) interest(events uint32) *unix.EpollEvent {
-	return &unix.EpollEvent{Events: events, Fd: int32(c.fd), Pad: c.serial}
+	return &unix.EpollEvent{Events: events | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(c.fd), Pad: c.serial}
 }
 
 // Drop closes a connection without a word. One that is gone stays so.
@@ -101,8 +104,12 @@ func (l *Loop) handle(c *Conn, events uint32) {
 	} else if events&unix.EPOLLOUT != 0 {
 		l.flush(c)
 	}
-	if c.state != stateGone && events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
-		l.read(c)
+	ended := events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	if ended || events&unix.EPOLLIN != 0 {
+		// What comes after a read that did not fill the buffer is told of again, but for an end
+		// that has been told of already.
+		for c.state != stateGone && (l.read(c) || ended) {
+		}
 	}
 }
 
@@ -150,7 +157,7 @@ func (l *Loop) write(c *Conn, b []byte) {
 		c.out = append(c.out, b...)
 		return
 	}
-	n, err := unix.Write(c.fd, b)
+	n, err := writeNow(c.fd, b)
 	if err != nil && !errors.Is(err, unix.EAGAIN) {
 		l.fail(c, err)
 		return
@@ -163,7 +170,7 @@ func (l *Loop) write(c *Conn, b []byte) {
 
 // flush sends what is left.
 func (l *Loop) flush(c *Conn) {
-	n, err := unix.Write(c.fd, c.out)
+	n, err := writeNow(c.fd, c.out)
 	if err != nil && !errors.Is(err, unix.EAGAIN) {
 		l.fail(c, err)
 		return
@@ -180,18 +187,22 @@ func (l *Loop) watch(c *Conn, events uint32) {
 	}
 }
 
-func (l *Loop) read(c *Conn) {
-	n, err := unix.Read(c.fd, l.buffer)
+// read reads once, and reports whether there may be more.
+func (l *Loop) read(c *Conn) bool {
+	n, err := readNow(c.fd, l.buffer)
 	switch {
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
-		return
+	case errors.Is(err, unix.EAGAIN):
+		return false
+	case errors.Is(err, unix.EINTR):
+		return true
 	case err != nil:
 		l.fail(c, err)
-		return
+		return false
 	case n == 0:
 		l.fail(c, io.EOF)
-		return
+		return false
 	}
+	more := n == len(l.buffer)
 	got := l.buffer[:n]
 	if len(c.in) > 0 {
 		c.in = append(c.in, got...)
@@ -200,13 +211,14 @@ func (l *Loop) read(c *Conn) {
 	rest, err := l.consume(c, got)
 	if err != nil {
 		l.fail(c, err)
-		return
+		return false
 	}
 	if len(rest) == 0 {
 		c.in = nil
-		return
+		return more
 	}
 	c.in = append(c.in[:0], rest...)
+	return more
 }
 
 // consume handles everything that has come in full and returns the rest. Nothing is left of a

@@ -22,6 +22,11 @@ const (
 	// sourceAddresses is how many addresses of the loopback network the connections come
 	// from in turn: one has about 28,000 ports, and a port that was used rests for a while.
 	sourceAddresses = 8
+
+	// plainCongestion is the congestion control of the client's connections. Others keep account of
+	// rates and times for every segment, which costs the client more than there is to gain on
+	// loopback. The servers have what the system gives them.
+	plainCongestion = "reno"
 )
 
 // A Target is the server that is loaded.
@@ -41,6 +46,11 @@ type Loop struct {
 	// only until it returns. It may be nil.
 	OnPacket func(c *Conn, packet []byte)
 
+	// Busy makes the loop ask the system again and again where it would sleep, so that waking the
+	// client is no part of what a server does and of what it takes. It is for a client that has a
+	// processor of its own.
+	Busy bool
+
 	target  Target
 	epoll   int
 	conns   []*Conn // by file descriptor
@@ -49,6 +59,7 @@ type Loop struct {
 	scratch []byte
 	events  []unix.EpollEvent
 
+	idle   time.Duration // that nothing happened, while Busy
 	onOpen func(*Conn)
 	onGone func(*Conn, error)
 	lost   error
@@ -81,6 +92,9 @@ func (l *Loop) keepLosses() {
 // Err returns why the first of the connections was lost that Connect had returned, nil where
 // all are open or were closed by Drop.
 func (l *Loop) Err() error { return l.lost }
+
+// Idle returns how long the loop had nothing to do while it was Busy, since it was made.
+func (l *Loop) Idle() time.Duration { return l.idle }
 
 // Count returns how many connections there are, those that are being made included.
 func (l *Loop) Count() int {
@@ -125,12 +139,9 @@ func (l *Loop) While(ctx context.Context, at time.Time, going func() bool) error
 }
 
 // wait handles what has happened, or happens until the time has come. It returns at the
-// latest after longestWait.
+// latest after longestWait, and at once where the loop is busy.
 func (l *Loop) wait(at time.Time) error {
-	// Rounding down makes the last part of a millisecond a busy wait, so that what is due
-	// at a time leaves at that time.
-	timeout := int(min(max(time.Until(at), 0), longestWait) / time.Millisecond)
-	n, err := unix.EpollWait(l.epoll, l.events, timeout)
+	n, err := l.poll(at)
 	if err != nil {
 		if errors.Is(err, unix.EINTR) {
 			return nil
@@ -144,6 +155,22 @@ func (l *Loop) wait(at time.Time) error {
 		}
 	}
 	return nil
+}
+
+// poll asks the system what has happened, and waits for it unless the loop is busy.
+func (l *Loop) poll(at time.Time) (int, error) {
+	now := time.Now()
+	if l.Busy {
+		n, err := pollNow(l.epoll, l.events)
+		if n == 0 {
+			l.idle += time.Since(now)
+		}
+		return n, err
+	}
+	// Rounding down makes the last part of a millisecond a busy wait, so that what is due
+	// at a time leaves at that time.
+	timeout := int(min(max(at.Sub(now), 0), longestWait) / time.Millisecond)
+	return unix.EpollWait(l.epoll, l.events, timeout)
 }
 
 // Connected says what became of many connects.

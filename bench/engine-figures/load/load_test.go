@@ -108,6 +108,37 @@ func TestConnectsWithoutAnAnswerAndRefusedAreCounted(t *testing.T) {
 	}
 }
 
+func TestWhatComesWithTheEndIsHeard(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		address := serve(t, func(nc net.Conn) {
+			upgrade(t, nc, "0{}")
+			expect(t, nc, engineMessage, `0{"token":"good"}`)
+			write(t, nc, serverFrame(opText, []byte(`40{"sid":"x"}`)))
+			expect(t, nc, engineMessage, `2["bye"]`)
+			write(t, nc, serverFrame(opText, []byte(`42["bye"]`)))
+			_ = nc.Close()
+		})
+		l := loop(t, address)
+		l.Busy = busy
+		heard := 0
+		l.OnPacket = func(*Conn, []byte) { heard++ }
+		r, err := l.Connect(t.Context(), 1, 1, 10*time.Second)
+		if err := errors.Join(err, r.All()); err != nil {
+			t.Fatal(err)
+		}
+
+		l.Send(r.Conns[0], []byte(`2["bye"]`))
+		err = l.Until(t.Context(), time.Now().Add(10*time.Second))
+
+		if heard != 1 || !errors.Is(err, io.EOF) || l.Count() != 0 {
+			t.Errorf("busy %v: heard %d packets, %d connections are left, %v", busy, heard, l.Count(), err)
+		}
+		if busy != (l.Idle() > 0) {
+			t.Errorf("busy %v: idle for %v", busy, l.Idle())
+		}
+	}
+}
+
 func TestWhatTheSystemDoesNotTakeLeavesLater(t *testing.T) {
 	const size = 8 << 20
 	received := make(chan int, 1)
