@@ -11,6 +11,8 @@ import (
 
 // listener is a socket that checks the order of the offsets it hears.
 type listener struct {
+	joined chan struct{} // closed when the socket is in its rooms
+
 	mu       sync.Mutex
 	last     wire.Offset
 	heard    int
@@ -18,6 +20,9 @@ type listener struct {
 }
 
 func (l *listener) hear(e testkit.Event) {
+	if e.Name == "room:joined" {
+		close(l.joined)
+	}
 	if e.Offset() == "" {
 		return
 	}
@@ -45,7 +50,7 @@ func TestNoSocketHearsTheCommitsOutOfOrder(t *testing.T) {
 		for side, p := range people {
 			peer := people[1-side]
 			for device := range devices {
-				l := &listener{}
+				l := &listener{joined: make(chan struct{})}
 				listeners = append(listeners, l)
 				d := testkit.Dialer{OnEvent: l.hear}
 				c, err := d.Dial(w.ctx(), w.url, p.token)
@@ -54,6 +59,11 @@ func TestNoSocketHearsTheCommitsOutOfOrder(t *testing.T) {
 				}
 				t.Cleanup(c.Close)
 				sockets = append(sockets, c)
+				select {
+				case <-l.joined:
+				case <-c.Done():
+					t.Fatal("the socket was closed")
+				}
 				all.Go(func() {
 					<-connected
 					for i := range each {

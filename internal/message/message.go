@@ -165,6 +165,10 @@ var (
 	ErrNoConversation = fault.NotFound("CONVERSATION_NOT_FOUND", "No conversation found")
 )
 
+// MaxChangeBytes is how much the messages hold together, as they are stored, that Store.Since
+// returns: what it returns is in memory at once, for each person who asks.
+const MaxChangeBytes = 4 << 20
+
 // A Store keeps messages. Each method is atomic. Those that change something give the change
 // the next commit sequence number (order.Number), call order.Queued once their place is
 // fixed, and always return the true outcome: they do not give up waiting for a commit that
@@ -223,7 +227,8 @@ type Store interface {
 	// Media returns the messages of a conversation that have an attachment and that viewer can
 	// see, newest first, the first skip left out.
 	Media(ctx context.Context, c Conversation, viewer id.User, skip, limit int) (Page[Message], error)
-	// Since returns what changed for a person after a number. More than limit messages, and more
-	// than limit (at least 100) conversations, are Reload.
+	// Since returns what changed for a person after a number. More than limit messages, messages
+	// with more than MaxChangeBytes in them, and more than limit (at least 100) conversations are
+	// Reload.
 	Since(ctx context.Context, u id.User, after order.Seq, limit int) (Changes, error)
 }

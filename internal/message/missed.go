@@ -18,8 +18,8 @@ import (
 // knows already. partly says that the socket has heard of the commit at the offset, though
 // perhaps not everything: a commit that leads to several events leads to one message at most,
 // which is told first, and the rest is told again. It reports false where this cannot be told
-// for certain: the offset is of another database or of the future, there is too much, or a
-// block began or ended.
+// for certain: the offset is of another database or of the future, there is too much, a block
+// began or ended, or a conversation changed that the caller has marked as unread.
 func (s *Service) Missed(ctx context.Context, who auth.Identity, after wire.Offset, partly bool) (events []wire.Outgoing, upTo wire.Offset, ok bool, err error) {
 	if after.Database != s.database {
 		return nil, wire.Offset{}, false, nil
@@ -38,7 +38,7 @@ func (s *Service) Missed(ctx context.Context, who auth.Identity, after wire.Offs
 	if err != nil {
 		return nil, wire.Offset{}, false, fmt.Errorf("missed events: %w", err)
 	}
-	if c.Reload || after.Seq > c.Seq {
+	if c.Reload || after.Seq > c.Seq || slices.ContainsFunc(c.Rows, markedUnread) {
 		return nil, wire.Offset{}, false, nil
 	}
 	known, err := s.people.People(ctx, participants(c.New, c.Changed))
@@ -48,6 +48,11 @@ func (s *Service) Missed(ctx context.Context, who auth.Identity, after wire.Offs
 	m := missed{me: who.User, after: after.Seq, blocked: blocked, known: known}
 	return m.tellAll(c), wire.Offset{Database: s.database, Seq: c.Seq}, true, nil
 }
+
+// markedUnread reports whether a person has read in a conversation, and marked it as unread
+// since. No event tells of such a mark, and the one that tells how far they have read would take
+// it away from a device that shows it.
+func markedUnread(r Row) bool { return !r.Settings.MarkedUnread.IsZero() && !r.ReadUpTo.IsZero() }
 
 // missed gathers what one person's socket has to be told.
 type missed struct {

@@ -14,6 +14,7 @@ import (
 
 	"pryde/internal/auth"
 	"pryde/internal/id"
+	"pryde/internal/message"
 	"pryde/internal/order"
 	"pryde/internal/people"
 	"pryde/internal/wire"
@@ -251,8 +252,8 @@ func (r *run) compare(f *follower) {
 		if got.peerHas != want.peerHas && got.peerRead == want.peerHas {
 			got.peerHas = want.peerHas // what was read has arrived
 		}
-		// Nobody is told that a mark was set, and who has unread messages shows them, not the mark.
-		if !got.unread || row.UnreadCount > 0 {
+		// Nobody is told that a mark was set.
+		if !got.unread {
 			got.unread = want.unread
 		}
 		if got != want {
@@ -354,6 +355,29 @@ func TestTheEndOfAMarkUnreadIsMissedWhereNothingWasEverRead(t *testing.T) {
 	}
 }
 
+func TestAMarkUnreadIsNotTakenAwayByWhatWasMissed(t *testing.T) {
+	w := newWorld(t)
+	sent := w.mustSend(t, ann, wire.NewMessage{RecipientID: bob.User, Content: "sent"}).Message
+	if _, err := w.read(bob, sent.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.MarkUnread(t.Context(), bob, ann.User); err != nil {
+		t.Fatal(err)
+	}
+	after := wire.Offset{Database: w.store.Database(), Seq: sent.Seq}
+
+	if got, _, ok := w.missed(t, after, true); ok {
+		t.Errorf("missed %q beside a mark of which no event tells", got)
+	}
+
+	if _, err := w.UnmarkUnread(t.Context(), bob, ann.User); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, ok := w.missed(t, after, true); !ok || !slices.Equal(got, []string{"3 message:read"}) {
+		t.Errorf("missed %q, %v once the mark has gone, want how far has been read", got, ok)
+	}
+}
+
 func TestWhatIsNotCertainIsNotMissed(t *testing.T) {
 	w := newWorld(t)
 	m := w.mustSend(t, ann, wire.NewMessage{RecipientID: bob.User, Content: "one"}).Message
@@ -401,6 +425,33 @@ func TestAThousandMissedMessagesAreToldAndNoMore(t *testing.T) {
 		if got, _, ok := w.missed(t, after, partly); ok {
 			t.Errorf("told %d of 1,001 messages", len(got))
 		}
+	}
+}
+
+// What somebody missed is in memory until it has been sent: 1,000 messages that are as large as
+// messages may be would be 40 MB.
+func TestLargeMessagesThatWereMissedAreNotTold(t *testing.T) {
+	w := newWorld(t)
+	after := wire.Offset{Database: w.store.Database(), Seq: w.mustSend(t, ann, wire.NewMessage{RecipientID: bob.User, Content: "heard"}).Message.Seq}
+	large := func(i int) wire.NewMessage {
+		return wire.NewMessage{RecipientID: bob.User, Content: fmt.Sprintf("%03d", i) + strings.Repeat("\U0001f600", message.MaxContent-3)}
+	}
+	few := message.MaxChangeBytes / (4 * message.MaxContent)
+	for i := range few {
+		w.mustSend(t, ann, large(i))
+	}
+	if got, _, ok := w.missed(t, after, false); !ok || len(got) != few {
+		t.Errorf("missed %d events, %v, want all %d", len(got), ok, few)
+	}
+
+	w.mustSend(t, ann, large(few))
+
+	if got, _, ok := w.missed(t, after, false); ok {
+		t.Errorf("missed %d events with more in them than is held", len(got))
+	}
+	c, err := w.store.Since(t.Context(), bob.User, after.Seq, 1_000)
+	if err != nil || !c.Reload || len(c.New) > 0 || len(c.Rows) != 1 {
+		t.Errorf("the store returns %d messages and %d conversations, %v, %v, want the one conversation and a reload", len(c.New), len(c.Rows), c.Reload, err)
 	}
 }
 

@@ -159,7 +159,8 @@ func (s *Service) Unread(ctx context.Context, who auth.Identity) (wire.Unread, e
 }
 
 // Sync returns what changed for a person after an offset. An offset of another database or
-// of the future, and more than 1,000 changed rows, ask for a reload.
+// of the future, more than 1,000 changed rows, and more than MaxChangeBytes of messages ask for
+// a reload.
 func (s *Service) Sync(ctx context.Context, who auth.Identity, since string) (wire.Sync, error) {
 	after, err := wire.ParseOffset(since)
 	if err != nil {

@@ -50,7 +50,8 @@ func NewLine(last Seq) *Line {
 }
 
 // Published returns a number up to which everything has been published. What is beyond it may
-// have been committed, and will be published later.
+// have been committed, and will be published later. It is never beyond what has been committed:
+// a number whose commit failed may be given to another one after a restart.
 func (l *Line) Published() Seq { return Seq(l.published.Load()) }
 
 // Begun returns a number beyond which nothing had begun to be published when it was called:
@@ -108,7 +109,7 @@ func Number(ctx context.Context, seq Seq) {
 
 // End ends the turn. publish runs once, on the line's goroutine, when every turn with a lower
 // number has ended; it must not block. A turn without a number has no one to wait for. nil
-// publishes nothing. Only the first call counts.
+// publishes nothing, and is what an operation ends with that failed. Only the first call counts.
 func (t *Turn) End(publish func()) {
 	l := t.line
 	l.mu.Lock()
@@ -166,9 +167,10 @@ func (l *Line) run() {
 			if e.seq > 0 {
 				l.begun.Store(int64(e.seq))
 			}
-			if e.publish != nil {
-				e.publish()
+			if e.publish == nil {
+				continue
 			}
+			e.publish()
 			if e.seq > 0 {
 				l.published.Store(int64(e.upTo))
 			}

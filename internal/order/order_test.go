@@ -108,6 +108,27 @@ func TestPublishedStaysBelowTheFirstNumberOfATurnThatHasNotEnded(t *testing.T) {
 	}
 }
 
+// The store gives the number of a commit that failed again when it has been restarted: whoever
+// took it for told would never hear of that commit.
+func TestPublishedIsNeverTheNumberOfACommitThatFailed(t *testing.T) {
+	line := order.NewLine(7)
+	failed := func(seq order.Seq) {
+		ctx, turn := line.Begin(t.Context())
+		order.Number(ctx, seq)
+		turn.End(nil)
+	}
+	failed(8)
+	ctx, turn := line.Begin(t.Context())
+	order.Number(ctx, 9)
+	turn.End(func() {})
+	failed(10)
+	line.Close()
+
+	if got := line.Published(); got != 9 {
+		t.Errorf("published up to %d, want 9, the last number that was committed", got)
+	}
+}
+
 func TestALineStartsBehindWhatWasNumberedBefore(t *testing.T) {
 	line := order.NewLine(7)
 	defer line.Close()

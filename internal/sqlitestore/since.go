@@ -31,7 +31,7 @@ func (s *Store) Since(ctx context.Context, u id.User, after order.Seq, limit int
 }
 
 func (s *Store) openView(ctx context.Context, v *view) (message.Changes, error) {
-	changes := message.Changes{Seq: v.seq, Reload: v.again || v.count() > v.limit || len(v.rows) > v.rowLimit()}
+	changes := message.Changes{Seq: v.seq, Reload: v.again || v.tooMuch() || len(v.rows) > v.rowLimit()}
 	if changes.Reload {
 		v.rows = v.rows[:min(len(v.rows), maxReloadRows)]
 	}
@@ -62,6 +62,7 @@ type view struct {
 	stored  []record
 	changed []record
 	gone    []message.Gone
+	bytes   int  // of the sealed contents that are held
 	again   bool // a block began or ended between
 }
 
@@ -69,6 +70,9 @@ type view struct {
 func (v *view) rowLimit() int { return max(v.limit, maxReloadRows) }
 
 func (v *view) count() int { return len(v.stored) + len(v.changed) + len(v.gone) }
+
+// tooMuch reports whether there are more messages, or more in them, than can be told.
+func (v *view) tooMuch() bool { return v.count() > v.limit || v.bytes > message.MaxChangeBytes }
 
 // left is how many more messages decide whether there are too many.
 func (v *view) left() int64 { return int64(v.limit + 1 - v.count()) }
@@ -99,7 +103,7 @@ func (v *view) read(c *conn) error {
 		return err
 	}
 	for _, s := range spans {
-		if v.again || v.left() <= 0 {
+		if v.again || v.tooMuch() {
 			return nil
 		}
 		if err := v.readSpan(c, s); err != nil {
@@ -164,11 +168,12 @@ func (v *view) readSpan(c *conn, s span) error {
 		default:
 			v.changed = append(v.changed, r)
 		}
-		return true
+		v.bytes += len(r.content) + len(r.attachment)
+		return !v.tooMuch()
 	}
 	if err := c.query(take, "SELECT "+recordColumns+` FROM messages m
 		WHERE m.conversation = ? AND m.seq > ? AND `+visible+` LIMIT ?`,
-		visibleTo(v.user, s.conversation, []any{s.conversation, v.after}, v.left())...); err != nil {
+		visibleTo(v.user, s.conversation, []any{s.conversation, v.after}, v.left())...); err != nil || v.tooMuch() {
 		return err
 	}
 	return c.query(take, "SELECT "+recordColumns+` FROM messages m INDEXED BY messages_changed
