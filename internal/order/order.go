@@ -78,8 +78,8 @@ func (l *Line) Begin(ctx context.Context) (context.Context, *Turn) {
 	return context.WithValue(ctx, turnKey{}, t), t
 }
 
-// Number gives the turn in ctx its number. Only a store's writer calls it, from one goroutine
-// and with growing numbers, before the commit. A turn that is numbered again moves to the
+// Number gives the turn in ctx its number. Only a Counter calls it, or the writer of a store that
+// counts by itself, one call at a time and with growing numbers, before the commit. A turn that is numbered again moves to the
 // new number: what an operation publishes stands where its last change stands, and until then
 // Published stays below its first. Without a turn in ctx nothing happens.
 func Number(ctx context.Context, seq Seq) {

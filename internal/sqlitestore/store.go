@@ -19,6 +19,7 @@ import (
 	"modernc.org/sqlite"
 
 	"pryde/internal/auth"
+	"pryde/internal/filelock"
 	"pryde/internal/message"
 	"pryde/internal/order"
 	"pryde/internal/people"
@@ -45,7 +46,7 @@ type Store struct {
 	vault       *seal.Vault
 	database    [4]byte
 	opened      order.Seq
-	lock        *folderLock
+	lock        *filelock.Lock
 	writer      *writer
 	readers     *readers
 	checkpoints *checkpointer
@@ -72,7 +73,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err := ensureFolder(dir); err != nil {
 		return nil, err
 	}
-	if s.lock, err = lockFolder(dir); err != nil {
+	if s.lock, err = filelock.Folder(dir); err != nil {
 		return nil, err
 	}
 	if err := s.start(ctx, filepath.Join(dir, fileName), o.Log); err != nil {
@@ -194,7 +195,7 @@ func (s *Store) Close() error {
 		errs = append(errs, s.writer.conn.close())
 	}
 	if s.lock != nil {
-		errs = append(errs, s.lock.release())
+		errs = append(errs, s.lock.Release())
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package sqlitestore
+package filelock
 
 import (
 	"errors"
@@ -10,12 +10,13 @@ import (
 	"syscall"
 )
 
-// A folderLock says that the folder is in use. The system takes it back when the process
-// ends, however it ends.
-type folderLock struct{ file *os.File }
+// A Lock says that a folder is in use. The system takes it back when the process ends, however
+// it ends.
+type Lock struct{ file *os.File }
 
-// lockFolder takes the lock of a folder, or says that another process has it.
-func lockFolder(dir string) (*folderLock, error) {
+// Folder takes the lock of a folder that exists, or says that somebody else has it. Release must
+// be called.
+func Folder(dir string) (*Lock, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock file: %w", err)
@@ -23,7 +24,8 @@ func lockFolder(dir string) (*folderLock, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("the folder is in use by another process: %w", err), f.Close())
 	}
-	return &folderLock{f}, nil
+	return &Lock{f}, nil
 }
 
-func (l *folderLock) release() error { return l.file.Close() }
+// Release gives the lock back.
+func (l *Lock) Release() error { return l.file.Close() }
