@@ -24,6 +24,8 @@ const (
 	RuleSync      Rule = "sync"       // a sync brings each missed message once, in order, and no other
 	RuleGap       Rule = "gap"        // once in step, a socket misses nothing as long as it lives
 	RuleThread    Rule = "thread"     // a thread is in the order of seq, its clock never runs backwards, both people read the same
+	RuleNumbers   Rule = "numbers"    // no two messages have one number
+	RuleUnread    Rule = "unread"     // a list shows the newest message of each conversation, and counts what is not read; what was read stays read
 	RuleLockedOut Rule = "locked-out" // an account that was acknowledged stays
 )
 
@@ -42,6 +44,8 @@ func Check(h *History) []Violation {
 	r := reading(h.Entries())
 	r.accounts()
 	r.threads()
+	r.numbers()
+	r.lists()
 	r.lost()
 	r.twice()
 	r.answers()
@@ -414,19 +418,24 @@ func (s *span) add(e *Entry) {
 		}
 		s.seen[e.Message] = true
 		s.last = max(s.last, e.Seq)
-	case !s.synced:
+	case s.synced:
+	case e.Kind == Connected:
+		s.synced, s.first = true, e.Since
+	default:
 		s.synced, s.first = true, e.Seq
 	}
 }
 
-// gaps looks for stored messages that a living socket did not see: between the first sync
-// after it connected (without one, the first event) and the last event that it saw.
+// gaps looks for stored messages that a living socket did not see: between the place from which
+// it was told, else the first sync after it connected, else the first event, and the last event
+// that it saw.
 func (r *reader) gaps() {
 	spans := map[socket]*span{}
 	var sockets []socket
 	for i := range r.entries {
 		e := &r.entries[i]
-		if e.Kind != Saw && e.Kind != Synced || e.Connection == 0 {
+		told := e.Kind == Connected && e.Since > 0
+		if e.Kind != Saw && e.Kind != Synced && !told || e.Connection == 0 {
 			continue
 		}
 		s := e.socket()

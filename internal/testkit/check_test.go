@@ -41,6 +41,17 @@ func synced(connection int, since, upTo int, items ...Item) Entry {
 
 func stored(items ...Item) Entry { return Entry{Kind: Stored, User: "ann", Peer: "bob", Items: items} }
 
+func listed(user string, rows ...Row) Entry { return Entry{Kind: Listed, User: user, Rows: rows} }
+
+func read(user, peer string, m Item) Entry {
+	return Entry{Kind: Marked, Client: user + "/1", User: user, Peer: peer, Item: Item{Message: m.Message}}
+}
+
+// back is a socket of bob that was told everything after a message.
+func back(connection, since int) Entry {
+	return Entry{Kind: Connected, Client: "bob/1", Connection: connection, User: "bob", Since: seqOf(since)}
+}
+
 // sent is a try and its success on ann's first socket.
 func sent(items ...Item) []Entry {
 	var es []Entry
@@ -91,6 +102,9 @@ func TestCheckAcceptsWhatMayHappen(t *testing.T) {
 		"a sync after a crash":                        history(sent(one, two, three), saw(1, one), Entry{Kind: Crashed}, synced(2, 1, 3, two, three), stored(one, two, three)),
 		"an event that the sync brought too":          history(sent(one, two), synced(1, 0, 2, one, two), saw(1, two), stored(one, two)),
 		"a socket that saw nothing":                   history(sent(one, two), synced(1, 0, 1, one), stored(one, two)),
+		"a list that is right":                        history(sent(one, two), read("bob", "ann", one), stored(one, two), listed("ann", Row{Peer: "bob", Last: "m2"}), listed("bob", Row{Peer: "ann", Last: "m2", Read: "m1", Unread: 1})),
+		"a mark that nobody acknowledged":             history(sent(one), stored(one), listed("bob", Row{Peer: "ann", Last: "m1", Read: "m1"})),
+		"a socket that was told what it missed":       history(sent(one, two, three), saw(2, two), back(2, 1), saw(2, three), synced(2, 0, 3, one, two, three), stored(one, two, three)),
 		"an answer that says reload":                  history(sent(one), Entry{Kind: Synced, Client: "bob/1", Connection: 1, User: "bob", Reload: true, Item: Item{Seq: 90}}, stored(one)),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,33 +123,41 @@ func TestEachRuleAloneCatchesItsHistory(t *testing.T) {
 		rule Rule
 		h    *History
 	}{
-		"acknowledged and gone":            {RuleLost, history(sent(one, two), stored(two))},
-		"acknowledged in an unread thread": {RuleLost, history(sent(one))},
-		"stored under two ids":             {RuleTwice, history(sent(one), stored(one, with(two, func(m *Item) { m.Tag = "t1" })))},
-		"two acks, two ids":                {RuleAnswers, history(sent(one), sent(two), Entry{Kind: Acked, Client: "ann/1", Connection: 1, Attempt: "at1", Item: Item{Message: "m2"}}, stored(one, two))},
-		"a first try called a repeat":      {RuleAnswers, history(tried("ann/1", 1, one), once, stored(one))},
-		"stored and never sent":            {RuleMixed, history(sent(one), stored(one, two))},
-		"stored for somebody else":         {RuleMixed, history(sent(with(one, func(m *Item) { m.Recipient = "cid" })), stored(one))},
-		"acknowledged as another":          {RuleMixed, history(tried("ann/1", 1, one), tried("ann/1", 1, two), Entry{Kind: Acked, Attempt: "at1", Item: Item{Message: "m2"}}, stored(one, two))},
-		"seen with another text":           {RuleMixed, history(sent(one), saw(1, with(one, func(m *Item) { m.Tag = "t9" })), stored(one))},
-		"seen with another number":         {RuleMixed, history(sent(one), saw(1, with(one, func(m *Item) { m.Seq = 11 })), stored(one))},
-		"a burst stored in disorder":       {RuleSentOrder, history(sent(two, one), stored(one, two))},
-		"overtaken while a try was lost":   {RuleSentOrder, history(tried("ann/1", 1, two), tried("ann/1", 1, one), acked("ann/1", 1, one), Entry{Kind: Crashed}, tried("ann/1", 2, two), acked("ann/1", 2, two), stored(one, two))},
-		"an offset that falls":             {RuleSeqGrows, history(sent(one, elsewhere(2)), saw(1, elsewhere(2)), saw(1, one), stored(one), Entry{Kind: Stored, User: "cid", Peer: "bob", Items: []Item{elsewhere(2)}})},
-		"an event that came twice":         {RuleSeqGrows, history(sent(one), saw(1, one), saw(1, one), stored(one))},
-		"a conversation told in disorder":  {RuleLiveOrder, swapped(one, two)},
-		"seen and not stored":              {RuleGhost, history(sent(one), saw(1, one), saw(1, two), stored(one))},
-		"synced and not stored":            {RuleGhost, history(sent(one), synced(1, 0, 2, one, two), stored(one))},
-		"a sync that misses one":           {RuleSync, history(sent(one, two, three), synced(1, 0, 3, one, three), stored(one, two, three))},
-		"a sync that repeats one":          {RuleSync, history(sent(one, two), synced(1, 0, 2, one, one, two), stored(one, two))},
-		"a sync that brings what is known": {RuleSync, history(sent(one, two), synced(1, 1, 2, one, two), stored(one, two))},
-		"a sync in disorder":               {RuleSync, history(sent(one, two), synced(1, 0, 2, two, one), stored(one, two))},
-		"a hole in what a socket saw":      {RuleGap, history(sent(one, two, three), saw(1, one), saw(1, three), stored(one, two, three))},
-		"a hole after the sync":            {RuleGap, history(sent(one, two, three), synced(1, 0, 1, one), saw(1, three), stored(one, two, three))},
-		"a thread out of order":            {RuleThread, history(tried("ann/1", 1, one), tried("ann/2", 1, two), stored(two, with(one, func(m *Item) { m.CreatedAt = two.CreatedAt })))},
-		"a clock that runs backwards":      {RuleThread, history(sent(one, two), stored(one, with(two, func(m *Item) { m.CreatedAt = start })))},
-		"two readers, two threads":         {RuleThread, history(sent(one, two), stored(one, two), Entry{Kind: Stored, User: "bob", Peer: "ann", Items: []Item{one}})},
-		"an account that is gone":          {RuleLockedOut, history(Entry{Kind: Joined, User: "ann"}, Entry{Kind: LockedOut, User: "ann"})},
+		"acknowledged and gone":             {RuleLost, history(sent(one, two), stored(two))},
+		"acknowledged in an unread thread":  {RuleLost, history(sent(one))},
+		"stored under two ids":              {RuleTwice, history(sent(one), stored(one, with(two, func(m *Item) { m.Tag = "t1" })))},
+		"two acks, two ids":                 {RuleAnswers, history(sent(one), sent(two), Entry{Kind: Acked, Client: "ann/1", Connection: 1, Attempt: "at1", Item: Item{Message: "m2"}}, stored(one, two))},
+		"a first try called a repeat":       {RuleAnswers, history(tried("ann/1", 1, one), once, stored(one))},
+		"stored and never sent":             {RuleMixed, history(sent(one), stored(one, two))},
+		"stored for somebody else":          {RuleMixed, history(sent(with(one, func(m *Item) { m.Recipient = "cid" })), stored(one))},
+		"acknowledged as another":           {RuleMixed, history(tried("ann/1", 1, one), tried("ann/1", 1, two), Entry{Kind: Acked, Attempt: "at1", Item: Item{Message: "m2"}}, stored(one, two))},
+		"seen with another text":            {RuleMixed, history(sent(one), saw(1, with(one, func(m *Item) { m.Tag = "t9" })), stored(one))},
+		"seen with another number":          {RuleMixed, history(sent(one), saw(1, with(one, func(m *Item) { m.Seq = 11 })), stored(one))},
+		"a burst stored in disorder":        {RuleSentOrder, history(sent(two, one), stored(one, two))},
+		"overtaken while a try was lost":    {RuleSentOrder, history(tried("ann/1", 1, two), tried("ann/1", 1, one), acked("ann/1", 1, one), Entry{Kind: Crashed}, tried("ann/1", 2, two), acked("ann/1", 2, two), stored(one, two))},
+		"an offset that falls":              {RuleSeqGrows, history(sent(one, elsewhere(2)), saw(1, elsewhere(2)), saw(1, one), stored(one), Entry{Kind: Stored, User: "cid", Peer: "bob", Items: []Item{elsewhere(2)}})},
+		"an event that came twice":          {RuleSeqGrows, history(sent(one), saw(1, one), saw(1, one), stored(one))},
+		"a conversation told in disorder":   {RuleLiveOrder, swapped(one, two)},
+		"seen and not stored":               {RuleGhost, history(sent(one), saw(1, one), saw(1, two), stored(one))},
+		"synced and not stored":             {RuleGhost, history(sent(one), synced(1, 0, 2, one, two), stored(one))},
+		"a sync that misses one":            {RuleSync, history(sent(one, two, three), synced(1, 0, 3, one, three), stored(one, two, three))},
+		"a sync that repeats one":           {RuleSync, history(sent(one, two), synced(1, 0, 2, one, one, two), stored(one, two))},
+		"a sync that brings what is known":  {RuleSync, history(sent(one, two), synced(1, 1, 2, one, two), stored(one, two))},
+		"a sync in disorder":                {RuleSync, history(sent(one, two), synced(1, 0, 2, two, one), stored(one, two))},
+		"a hole in what a socket saw":       {RuleGap, history(sent(one, two, three), saw(1, one), saw(1, three), stored(one, two, three))},
+		"a hole after the sync":             {RuleGap, history(sent(one, two, three), synced(1, 0, 1, one), saw(1, three), stored(one, two, three))},
+		"a thread out of order":             {RuleThread, history(tried("ann/1", 1, one), tried("ann/2", 1, two), stored(two, with(one, func(m *Item) { m.CreatedAt = two.CreatedAt })))},
+		"a clock that runs backwards":       {RuleThread, history(sent(one, two), stored(one, with(two, func(m *Item) { m.CreatedAt = start })))},
+		"two readers, two threads":          {RuleThread, history(sent(one, two), stored(one, two), Entry{Kind: Stored, User: "bob", Peer: "ann", Items: []Item{one}})},
+		"a hole in what it was told":        {RuleGap, history(sent(one, two, three), back(2, 1), saw(2, three), stored(one, two, three))},
+		"a number of two":                   {RuleNumbers, history(sent(one, elsewhere(2)), stored(one), Entry{Kind: Stored, User: "cid", Peer: "bob", Items: []Item{with(elsewhere(2), func(m *Item) { m.Seq = one.Seq })}})},
+		"one too many unread":               {RuleUnread, history(sent(one), stored(one), listed("bob", Row{Peer: "ann", Last: "m1", Unread: 2}))},
+		"read and unread":                   {RuleUnread, history(sent(one), stored(one), listed("bob", Row{Peer: "ann", Last: "m1", Read: "m1", Unread: 1}))},
+		"own messages unread":               {RuleUnread, history(sent(one), stored(one), listed("ann", Row{Peer: "bob", Last: "m1", Unread: 1}))},
+		"a conversation that is not listed": {RuleUnread, history(sent(one), stored(one), listed("ann"))},
+		"an older message on top":           {RuleUnread, history(sent(one, two), stored(one, two), listed("ann", Row{Peer: "bob", Last: "m1"}))},
+		"a mark that is forgotten":          {RuleUnread, history(sent(one, two), read("bob", "ann", two), stored(one, two), listed("bob", Row{Peer: "ann", Last: "m2", Read: "m1", Unread: 1}))},
+		"an account that is gone":           {RuleLockedOut, history(Entry{Kind: Joined, User: "ann"}, Entry{Kind: LockedOut, User: "ann"})},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := rulesOf(Check(c.h))

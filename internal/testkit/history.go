@@ -25,14 +25,16 @@ type Kind string
 const (
 	Joined    Kind = "joined"    // an account was made and acknowledged: User
 	LockedOut Kind = "lockedOut" // the server no longer knows an account or its session: User, Note
-	Connected Kind = "connected" // a socket hears events of its user from now on: Client, Connection, User
+	Connected Kind = "connected" // a socket hears events of its user from now on: Client, Connection, User; Since, where it was told what came after
 	Tried     Kind = "tried"     // an attempt is about to leave, once per transmission: Client, Connection, Attempt, Sender, Recipient, Tag
 	Acked     Kind = "acked"     // it succeeded: Client, Connection, Attempt, Message, Duplicate
 	Refused   Kind = "refused"   // it was refused: Client, Connection, Attempt, Code
 	Saw       Kind = "saw"       // a durable event arrived: Client, Connection, User, Event and the message
 	Synced    Kind = "synced"    // an answer to "what did I miss": Client, Connection, User, Since, Seq, Reload, Items
 	Crashed   Kind = "crashed"   // the server was ended by force: Note
+	Marked    Kind = "marked"    // everything up to a message is read, as was acknowledged: Client, User, Peer, Message
 	Stored    Kind = "stored"    // a whole thread, read at the end: User (the reader), Peer, Items
+	Listed    Kind = "listed"    // a whole list of conversations, read at the end: User, Rows
 )
 
 // An Item is a message as somebody sent, saw or read it. People and messages are named by
@@ -44,6 +46,14 @@ type Item struct {
 	Recipient string    `json:"recipient,omitzero"`
 	Tag       string    `json:"tag,omitzero"`
 	CreatedAt time.Time `json:"createdAt,omitzero"`
+}
+
+// A Row is a conversation as it stands in somebody's list.
+type Row struct {
+	Peer   string `json:"peer"`
+	Last   string `json:"last,omitzero"` // the newest message
+	Read   string `json:"read,omitzero"` // up to here the person has read
+	Unread int    `json:"unread,omitzero"`
 }
 
 // An Entry is one thing that happened, as one client knows it.
@@ -63,6 +73,7 @@ type Entry struct {
 	Note       string    `json:"note,omitzero"`
 	Item
 	Items []Item `json:"items,omitzero"`
+	Rows  []Row  `json:"rows,omitzero"`
 }
 
 // A History is what a run did, in the order in which it was recorded. Its methods are safe

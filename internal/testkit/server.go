@@ -1,11 +1,11 @@
 package testkit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -32,6 +32,8 @@ type ServerConfig struct {
 	DataDir string    // DATA_DIR
 	Env     []string  // further variables, NAME=value; they win over the others
 	Output  io.Writer // gets everything that the server prints, beside what Output keeps; may be nil
+	// Patience is how long the server may take to be ready, and active; 30 seconds where it is zero.
+	Patience time.Duration
 }
 
 // A Server is the real binary as a child process on 127.0.0.1. Its methods are for one
@@ -51,7 +53,7 @@ type Server struct {
 // StartServer starts a server on a free port and returns when it is ready. The caller ends
 // it with Stop or Kill.
 func StartServer(ctx context.Context, c ServerConfig) (*Server, error) {
-	port, err := freePort(ctx)
+	port, err := FreePort(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -60,18 +62,6 @@ func StartServer(ctx context.Context, c ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-func freePort(ctx context.Context) (int, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if err := l.Close(); err != nil || !ok {
-		return 0, fmt.Errorf("find a free port: %v: %w", l.Addr(), err)
-	}
-	return addr.Port, nil
 }
 
 // Start starts the server again, on the same port and data, after it was stopped or killed,
@@ -105,13 +95,27 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
+// Active waits until the server serves people: one on MongoDB may be ready and stand by.
+func (s *Server) Active(ctx context.Context) error {
+	_, end := s.process()
+	if err := s.says(ctx, end, func(answer string) bool { return answer == "ok\n" }); err != nil {
+		return fmt.Errorf("wait for the server to serve: %w; it printed:\n%s", err, s.lastWords())
+	}
+	return nil
+}
+
 func (s *Server) ready(ctx context.Context, end <-chan struct{}) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	return s.says(ctx, end, func(string) bool { return true })
+}
+
+// says waits until /readyz answers with 200 and what is wanted.
+func (s *Server) says(ctx context.Context, end <-chan struct{}, wanted func(string) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.config.Patience, readyTimeout))
 	defer cancel()
 	poll := time.NewTicker(readyPoll)
 	defer poll.Stop()
 	for {
-		if answers(ctx, s.BaseURL+"/readyz") {
+		if answer, ok := readiness(ctx, s.BaseURL+"/readyz"); ok && wanted(answer) {
 			return nil
 		}
 		select {
@@ -124,17 +128,19 @@ func (s *Server) ready(ctx context.Context, end <-chan struct{}) error {
 	}
 }
 
-func answers(ctx context.Context, url string) bool {
+// readiness returns what is answered, and whether with 200.
+func readiness(ctx context.Context, url string) (string, bool) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return false
+		return "", false
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return false
+		return "", false
 	}
-	_ = resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxLastWords))
+	return string(b), err == nil && resp.StatusCode == http.StatusOK
 }
 
 func (s *Server) process() (*exec.Cmd, chan struct{}) {
@@ -173,6 +179,20 @@ func (s *Server) Stop() error {
 	}
 	if code := cmd.ProcessState.ExitCode(); code != 0 {
 		return fmt.Errorf("stop the server: exit code %d; it printed:\n%s", code, s.lastWords())
+	}
+	return nil
+}
+
+// Pause stops the process where it stands (SIGSTOP): its connections stay open and nothing answers.
+func (s *Server) Pause() error { return s.signal(syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (s *Server) Resume() error { return s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(sig syscall.Signal) error {
+	cmd, _ := s.process()
+	if err := cmd.Process.Signal(sig); err != nil {
+		return fmt.Errorf("signal the server: %w", err)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 )
@@ -31,7 +32,15 @@ func play(role string) int {
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, syscall.SIGTERM)
 	mux := http.NewServeMux()
-	mux.HandleFunc("/readyz", func(http.ResponseWriter, *http.Request) {})
+	var asked atomic.Int64
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if role == "standby" && asked.Add(1) < 4 {
+			fmt.Fprintln(w, "standing by")
+		} else {
+			fmt.Fprintln(w, "ok")
+		}
+	})
+	mux.HandleFunc("/asked", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, asked.Load()) })
 	mux.HandleFunc("/env/{name}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, os.Getenv(r.PathValue("name"))) })
 	mux.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })
 	go func() { _ = http.ListenAndServe(os.Getenv("HOST")+":"+os.Getenv("PORT"), mux) }()
@@ -84,6 +93,21 @@ func TestServerGetsItsEnvironment(t *testing.T) {
 		if got := fetch(t, s.BaseURL+"/env/"+name); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
+	}
+}
+
+func TestAServerThatStandsByIsReadyAndNotActive(t *testing.T) {
+	s := started(t, "standby")
+	if got := fetch(t, s.BaseURL+"/asked"); got != "1" {
+		t.Errorf("it was ready after %s questions, want 1", got)
+	}
+
+	if err := s.Active(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	if got := fetch(t, s.BaseURL+"/asked"); got != "4" {
+		t.Errorf("it was active after %s questions, want 4", got)
 	}
 }
 

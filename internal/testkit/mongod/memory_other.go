@@ -1,0 +1,5 @@
+//go:build !linux
+
+package mongod
+
+func memoryFolder() string { return "" }
