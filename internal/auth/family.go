@@ -47,6 +47,8 @@ func (s *Sessions) Find(ctx context.Context, session string) (Session, error) {
 // RevokeOthers ends all sessions of a person but one, at once, and returns the ids of those
 // that it ended. An empty keep keeps none. Sockets of the sessions are the caller's to close.
 func (s *Sessions) RevokeOthers(ctx context.Context, u id.User, keep string) ([]string, error) {
+	s.trust.forgetUser(u)
+	defer s.trust.forgetUser(u)
 	revoked, err := s.store.RevokeSessions(ctx, u, keep, s.instant())
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("revoke sessions: %w", err))
@@ -59,7 +61,9 @@ func (s *Sessions) RevokeOthers(ctx context.Context, u id.User, keep string) ([]
 func (s *Sessions) Trim(ctx context.Context, u id.User) ([]string, error) {
 	now := s.instant()
 	ended, err := s.store.TrimSessions(ctx, u, MaxSessions, now.Add(-remembered), now)
+	s.trust.forget(ended...)
 	if err != nil {
+		s.trust.forgetUser(u) // some may have ended all the same
 		return nil, unavailable(fmt.Errorf("trim sessions: %w", err))
 	}
 	return ended, nil

@@ -19,6 +19,8 @@ const (
 	socketDeleted     refusal = "Account deleted"
 	socketDeactivated refusal = "Account deactivated"
 	socketBanned      refusal = "Account banned"
+	socketSuspended   refusal = "Account suspended"
+	socketSystem      refusal = "System accounts cannot log in"
 	socketEnded       refusal = "Session has been logged out"
 )
 
@@ -38,6 +40,8 @@ var (
 	ErrUserNotFound       = fault.Unauthenticated("UNAUTHORIZED", "User not found").Because(socketNoUser)
 	ErrAccountDeleted     = fault.Unauthenticated("ACCOUNT_DELETED", "Account deleted").Because(socketDeleted)
 	ErrAccountBanned      = fault.Forbidden("ACCOUNT_BANNED", "Your account has been banned").Because(socketBanned)
+	ErrAccountSuspended   = fault.Forbidden("ACCOUNT_SUSPENDED", "Your account is suspended").Because(socketSuspended)
+	ErrSystemAccount      = fault.Forbidden("SYSTEM_ACCOUNT_LOGIN_DENIED", "System accounts cannot authenticate").Because(socketSystem)
 	ErrAccountDeactivated = fault.Forbidden("ACCOUNT_DEACTIVATED", "Account is deactivated").Because(socketDeactivated)
 )
 

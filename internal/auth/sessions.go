@@ -27,15 +27,18 @@ const (
 	maxAddress = 64
 )
 
+// forever is when a session expires that does not.
+var forever = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
+
 // Accounts say whether somebody may be here.
 type Accounts interface {
 	// Standing returns nil for an account that is in use, one of ErrUserNotFound,
-	// ErrAccountDeleted, ErrAccountBanned and ErrAccountDeactivated for others, and any other
-	// error where that could not be told.
+	// ErrAccountDeleted, ErrSystemAccount, ErrAccountBanned, ErrAccountSuspended and
+	// ErrAccountDeactivated for others, and any other error where that could not be told.
 	Standing(ctx context.Context, u id.User) error
 }
 
-// Options are what sessions are made of. All but the idle time-out are required.
+// Options are what sessions are made of. All but the idle time-out and the trust are required.
 type Options struct {
 	Store         SessionStore
 	Accounts      Accounts
@@ -43,20 +46,23 @@ type Options struct {
 	AccessExpiry  time.Duration // of access tokens
 	RefreshExpiry time.Duration // of refresh tokens, and of a session that is not refreshed
 	IdleTimeout   time.Duration // of a session at which nobody is; 0: none
+	Trust         time.Duration // how long a session that was good is believed while the store does not answer; 0: not at all
 	Now           func() time.Time
 	Rand          io.Reader // names sessions; it is read by one goroutine at a time
 }
 
-// Sessions start, refresh, verify and end sessions. Nothing is cached: what a store says is in
-// force at once. Their methods are safe for concurrent use. Where the store or the accounts do
-// not answer, the error is ErrStoreAway and never says anything about a token.
+// Sessions start, refresh, verify and end sessions. What a store says is in force at once; only
+// where it does not answer is a session believed that was good a short while ago (Options.Trust). Their
+// methods are safe for concurrent use. Where the store or the accounts do not answer, the error is
+// ErrStoreAway and never says anything about a token.
 type Sessions struct {
 	store    SessionStore
 	accounts Accounts
 	issuer   *Issuer
 	verifier *Verifier
-	expiry   time.Duration
+	lasts    time.Duration // a session that is not refreshed
 	idle     time.Duration // 0: none
+	trust    *trust
 	now      func() time.Time
 
 	mu   sync.Mutex
@@ -74,7 +80,7 @@ func New(o Options) (*Sessions, error) {
 	return &Sessions{
 		store: o.Store, accounts: o.Accounts,
 		issuer: NewIssuer(o.Keys, o.AccessExpiry), verifier: NewVerifier(o.Keys, o.Now),
-		expiry: o.RefreshExpiry, idle: o.IdleTimeout, now: o.Now, rand: o.Rand,
+		lasts: o.RefreshExpiry, idle: o.IdleTimeout, trust: newTrust(o.Trust, o.Now), now: o.Now, rand: o.Rand,
 	}, nil
 }
 
@@ -192,7 +198,7 @@ func (s *Sessions) trade(ctx context.Context, n Session, hash [32]byte) (t Token
 // token.
 func (s *Sessions) renew(n *Session, now time.Time) (Tokens, error) {
 	n.RotatedAt, n.LastActive = now, now
-	n.ExpiresAt = now.Add(s.expiry).Truncate(time.Second)
+	n.ExpiresAt = now.Add(s.lasts).Truncate(time.Second)
 	t, err := s.present(*n, now)
 	if err != nil {
 		return Tokens{}, err
@@ -223,46 +229,21 @@ func (s *Sessions) Verify(ctx context.Context, token string) (Identity, error) {
 		return Identity{}, err
 	}
 	who := Identity{User: claim.User, Session: claim.Session}
-	err = s.Check(ctx, who)
+	believed, err := s.confirm(ctx, who)
+	if believed {
+		return who, nil
+	}
 	if err != nil && fault.Of(err).Kind != fault.KindForbidden {
 		return Identity{}, err
 	}
 	return who, err
 }
 
-// Check returns nil while the session of an identity lives and its account is in use, else the
-// fault that Verify would return.
-func (s *Sessions) Check(ctx context.Context, who Identity) error {
-	standing := s.accounts.Standing(ctx, who.User)
-	if standing != nil && fault.Of(standing).Kind != fault.KindForbidden {
-		return unavailable(standing) // unknown, deleted, or not to be told
-	}
-	n, err := s.store.Session(ctx, who.Session)
-	switch {
-	case errors.Is(err, ErrNoSession):
-		return ended(standing)
-	case err != nil:
-		return unavailable(fmt.Errorf("check session: %w", err))
-	case n.User != who.User:
-		return ErrTokenInvalid
-	case !n.RevokedAt.IsZero() || s.expired(n):
-		return ended(standing)
-	}
-	return standing
-}
-
-// ended says that a session is over. Over REST that comes before what else is wrong with the
-// account; a socket hears the other thing first, and finds it as the cause.
-func ended(standing error) error {
-	if standing != nil {
-		return ErrSessionEnded.Because(standing)
-	}
-	return ErrSessionEnded
-}
-
 // Revoke ends a session at once. It reports false where it had ended or never was. Sockets of
 // the session are the caller's to close.
 func (s *Sessions) Revoke(ctx context.Context, session string) (bool, error) {
+	s.trust.forget(session)
+	defer s.trust.forget(session)
 	revoked, err := s.store.RevokeSession(ctx, session, s.instant())
 	if err != nil {
 		return false, unavailable(fmt.Errorf("revoke session: %w", err))
@@ -281,17 +262,28 @@ func (s *Sessions) Leave(ctx context.Context, who Identity) error {
 	return s.Touch(ctx, who.Session)
 }
 
-// Attend is Check for who has a socket open, which counts as activity.
+// Attend is Check for who has a socket open, which counts as activity. Where the session was good a
+// short while ago it does not wait for long for the store, but what it says is the store's word.
 func (s *Sessions) Attend(ctx context.Context, who Identity) error {
-	err := s.Check(ctx, who)
+	_, err := s.confirm(ctx, who)
 	if err == nil && s.idle > 0 {
 		err = s.Touch(ctx, who.Session)
 	}
 	return err
 }
 
-func (s *Sessions) expired(n Session) bool {
-	return !n.ExpiresAt.IsZero() && !s.now().Before(n.ExpiresAt) || s.idle > 0 && s.now().Sub(n.LastActive) >= s.idle
+func (s *Sessions) expired(n Session) bool { return !s.now().Before(s.expiry(n)) }
+
+// expiry returns when a session is over at which nobody is from now on.
+func (s *Sessions) expiry(n Session) time.Time {
+	at := n.ExpiresAt
+	if idle := n.LastActive.Add(s.idle); s.idle > 0 && (at.IsZero() || idle.Before(at)) {
+		at = idle
+	}
+	if at.IsZero() {
+		return forever
+	}
+	return at
 }
 
 // instant is the time as stores keep it.

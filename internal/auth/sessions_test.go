@@ -89,6 +89,8 @@ func TestWrongStandingRefuses(t *testing.T) {
 		{auth.ErrAccountDeleted, auth.ErrAccountDeleted, "Account deleted", auth.ErrAccountDeleted},
 		{auth.ErrAccountDeactivated, auth.ErrAccountDeactivated, "Account deactivated", auth.ErrSessionEnded},
 		{auth.ErrAccountBanned, auth.ErrAccountBanned, "Account banned", auth.ErrSessionEnded},
+		{auth.ErrAccountSuspended, auth.ErrAccountSuspended, "Account suspended", auth.ErrSessionEnded},
+		{auth.ErrSystemAccount, auth.ErrSystemAccount, "System accounts cannot log in", auth.ErrSessionEnded},
 		{errDown, auth.ErrStoreAway, "", auth.ErrStoreAway},
 		{fmt.Errorf("ask: %w", fault.Unavailable("OVERLOADED", "Busy", 0)), fault.Unavailable("OVERLOADED", "Busy", 0), "", fault.Unavailable("OVERLOADED", "Busy", 0)},
 	} {

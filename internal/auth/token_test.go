@@ -151,7 +151,10 @@ func TestFaultsOfTokensAreThoseOfTheContract(t *testing.T) {
 	for _, c := range []struct {
 		f    *fault.Fault
 		text string
-	}{{auth.ErrAccountBanned, "Your account has been banned"}, {auth.ErrAccountDeactivated, "Account is deactivated"}} {
+	}{
+		{auth.ErrAccountBanned, "Your account has been banned"}, {auth.ErrAccountDeactivated, "Account is deactivated"},
+		{auth.ErrAccountSuspended, "Your account is suspended"}, {auth.ErrSystemAccount, "System accounts cannot authenticate"},
+	} {
 		if c.f.Kind != fault.KindForbidden || c.f.Text != c.text {
 			t.Errorf("got %s %q, want %q", c.f.Kind, c.f.Text, c.text)
 		}

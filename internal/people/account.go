@@ -19,7 +19,7 @@ type Account struct {
 	ProfilePhoto string
 	// EmailVerified says that somebody has confirmed that the e-mail address is the owner's.
 	EmailVerified bool
-	PasswordHash  string // PHC string of argon2id; empty: nobody can log in
+	PasswordHash  string // PHC string of argon2id, or one of bcrypt; empty: nobody can log in
 	PasswordEra   int64  // counts how often the owner has replaced the password
 	Revision      int64  // counts the changes of what the owner tells of themselves
 	Role          string // user, moderator, admin, super_admin
@@ -27,7 +27,13 @@ type Account struct {
 	Active        bool // false: deactivated by its owner
 	Deleted       bool
 	Banned        bool
-	CreatedAt     time.Time
+	// SuspendedUntil is when a suspension is over. It is zero where there never was one.
+	SuspendedUntil time.Time
+	// System marks an account of the server's own, which nobody can log in to.
+	System bool
+	// ProfileAudience is who may look at the profile. Where it is empty everyone may.
+	ProfileAudience Audience
+	CreatedAt       time.Time
 }
 
 // Details are what a person tells of themselves. They are sealed at rest with their key.

@@ -21,6 +21,8 @@ const (
 
 	backupCodes    = 10
 	backupCodeSize = 10 // characters of backupAlphabet: 50 bits
+
+	formerCodeSize = 8 // hexadecimal digits of a backup code of the former system
 )
 
 // backupAlphabet has no characters that look like others. Its length divides 256.
@@ -40,6 +42,9 @@ func normalCode(s string) string {
 // matchingStep returns the time step whose code this is, if it is that of the present one or
 // one beside it.
 func matchingStep(secret, code string, now time.Time) (step int64, right bool) {
+	if secret == "" {
+		return 0, false // whose codes everybody knows
+	}
 	present := now.Unix() / codePeriod
 	for s := present - codeSkew; s <= present+codeSkew; s++ {
 		want, err := hotp.GenerateCode(secret, uint64(s))
@@ -67,14 +72,18 @@ func (s *Service) backupCodes() ([]string, error) {
 }
 
 // hashCode is a backup code as it is kept.
-func (s *Service) hashCode(u id.User, code string) [32]byte {
-	return s.keyed("backup code", u, normalCode(code))
+func (s *Service) hashCode(u id.User, code string) [32]byte { return HashBackupCode(s.key, u, code) }
+
+// HashBackupCode returns by which hash a service with this key asks for a backup code of a
+// person. It is for stores that have codes of the former system, which kept them in the clear.
+func HashBackupCode(key [32]byte, u id.User, code string) [32]byte {
+	return keyed(key, "backup code", u, normalCode(code))
 }
 
 // keyed hashes something secret of a person with the server's key. No two purposes share a
 // hash.
-func (s *Service) keyed(purpose string, u id.User, secret string) (sum [32]byte) {
-	h := hmac.New(sha256.New, s.key[:])
+func keyed(key [32]byte, purpose string, u id.User, secret string) (sum [32]byte) {
+	h := hmac.New(sha256.New, key[:])
 	h.Write([]byte(purpose + "\x00"))
 	h.Write(u[:])
 	h.Write([]byte(secret))

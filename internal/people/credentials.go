@@ -37,6 +37,7 @@ func (s *Service) ChangePassword(ctx context.Context, who auth.Identity, in wire
 		return wire.Done{}, fmt.Errorf("change password: %w", err)
 	}
 	changed, over, err := s.store.ReplacePassword(ctx, who.User, a.PasswordEra, hash, who.Session, s.instant())
+	s.sessions.Distrust(who.User)
 	if err != nil {
 		return wire.Done{}, away("change password", err)
 	}
@@ -99,6 +100,7 @@ func (s *Service) Deactivate(ctx context.Context, who auth.Identity) (wire.Done,
 	// Also when it fails: the change may be stored all the same.
 	defer s.bus.Invalidate(who.User)
 	over, err := s.store.Deactivate(ctx, who.User, s.instant())
+	s.sessions.Distrust(who.User)
 	if err != nil {
 		return wire.Done{}, away("deactivate account", err)
 	}
@@ -115,6 +117,7 @@ func (s *Service) DeleteAccount(ctx context.Context, who auth.Identity, in wire.
 	}
 	defer s.bus.Invalidate(who.User)
 	over, err := s.store.DeleteAccount(ctx, who.User, s.instant())
+	s.sessions.Distrust(who.User)
 	if err != nil {
 		return wire.Done{}, away("delete account", err)
 	}

@@ -13,8 +13,10 @@ func TestDevicesAreToldFromUserAgents(t *testing.T) {
 		"Mozilla/5.0 (Linux; Android 14; SM-X910) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/28.0 Chrome/130.0.0.0 Safari/537.36":      {"Tablet", "Samsung Internet", "Android"},
 		"Mozilla/5.0 (X11; CrOS x86_64 14541.0.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36 OPR/120.0.0.0":            {"Desktop", "Opera", "ChromeOS"},
 		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0":                                                                  {"Desktop", "Firefox", "Linux"},
-		"curl/8.5.0": {"Unknown device", "Unknown browser", "Unknown OS"},
-		"":           {"Unknown device", "Unknown browser", "Unknown OS"},
+		FormerAgent("Desktop", "Chrome", "iOS"): {"Desktop", "Chrome", "iOS"},
+		FormerAgent("", "", ""):                 {"Unknown device", "Unknown browser", "Unknown OS"},
+		"curl/8.5.0":                            {"Unknown device", "Unknown browser", "Unknown OS"},
+		"":                                      {"Unknown device", "Unknown browser", "Unknown OS"},
 	} {
 		if got := parseDevice(userAgent); got != want {
 			t.Errorf("%q is %+v, want %+v", userAgent, got, want)

@@ -201,8 +201,11 @@ func (h *house) onBlock(a, b id.User) {
 func (h *house) now() time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).Add(h.ahead)
+	return noon.Add(h.ahead)
 }
+
+// noon is when every test begins.
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func (h *house) advance(d time.Duration) {
 	h.mu.Lock()
@@ -224,9 +227,9 @@ func openWith(t testing.TB, change func(*people.Options)) *house {
 		blocks:  map[pair]people.Block{}, follows: map[pair]bool{}, audiences: map[id.User]people.Audience{},
 	}}
 	sessions, err := auth.New(auth.Options{
-		Store: h.store, Accounts: people.NewStandings(h.store),
+		Store: h.store, Accounts: people.NewStandings(h.store, h.now),
 		Keys:         auth.Keys{Access: auth.NewSecret([]byte("an access key")), Refresh: auth.NewSecret([]byte("a refresh key"))},
-		AccessExpiry: 15 * time.Minute, RefreshExpiry: 30 * 24 * time.Hour, Now: h.now, Rand: rand.Reader,
+		AccessExpiry: 15 * time.Minute, RefreshExpiry: 30 * 24 * time.Hour, Trust: 5 * time.Minute, Now: h.now, Rand: rand.Reader,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package people
 import (
 	"context"
 	"errors"
+	"time"
 
 	"pryde/internal/auth"
 	"pryde/internal/id"
@@ -10,14 +11,17 @@ import (
 )
 
 // Standings tell whether accounts are in use. They implement auth.Accounts.
-type Standings struct{ store Store }
+type Standings struct {
+	store Store
+	now   func() time.Time
+}
 
 // NewStandings returns the standings of the accounts in a store.
-func NewStandings(store Store) *Standings { return &Standings{store} }
+func NewStandings(store Store, now func() time.Time) *Standings { return &Standings{store, now} }
 
 // Standing returns nil for an account that is in use, else auth.ErrUserNotFound,
-// auth.ErrAccountDeleted, auth.ErrAccountBanned or auth.ErrAccountDeactivated, or
-// auth.ErrStoreAway where it could not be told.
+// auth.ErrAccountDeleted, auth.ErrSystemAccount, auth.ErrAccountBanned, auth.ErrAccountSuspended
+// or auth.ErrAccountDeactivated, or auth.ErrStoreAway where it could not be told.
 func (s *Standings) Standing(ctx context.Context, u id.User) error {
 	a, err := s.store.Account(ctx, u)
 	switch {
@@ -25,12 +29,27 @@ func (s *Standings) Standing(ctx context.Context, u id.User) error {
 		return auth.ErrUserNotFound
 	case err != nil:
 		return away("look up account", err)
+	}
+	if err := s.mayEnter(a); err != nil {
+		return err
+	}
+	if !a.Active {
+		return auth.ErrAccountDeactivated
+	}
+	return nil
+}
+
+// mayEnter returns nil for an account that its owner may log in to.
+func (s *Standings) mayEnter(a Account) error {
+	switch {
 	case a.Deleted:
 		return auth.ErrAccountDeleted
+	case a.System:
+		return auth.ErrSystemAccount
 	case a.Banned:
 		return auth.ErrAccountBanned
-	case !a.Active:
-		return auth.ErrAccountDeactivated
+	case s.now().Before(a.SuspendedUntil):
+		return auth.ErrAccountSuspended
 	}
 	return nil
 }

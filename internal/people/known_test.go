@@ -1,6 +1,7 @@
 package people_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -93,6 +94,7 @@ func TestWhoMayBeWrittenTo(t *testing.T) {
 		{"deleted", bob, carol, func(a *people.Account) { a.Deleted = true }, people.ErrNoAccount},
 		{"deactivated", bob, carol, func(a *people.Account) { a.Active = false }, people.ErrUnavailable},
 		{"banned", bob, carol, func(a *people.Account) { a.Banned = true }, people.ErrUnavailable},
+		{"suspended", bob, carol, func(a *people.Account) { a.SuspendedUntil = noon.Add(time.Hour) }, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := neighbours(t)
@@ -122,7 +124,9 @@ func TestStandings(t *testing.T) {
 	}{
 		{"nobody", nobody, nil, auth.ErrUserNotFound},
 		{"deleted", bob, func(a *people.Account) { a.Deleted, a.Banned, a.Active = true, true, false }, auth.ErrAccountDeleted},
+		{"of the server's own", bob, func(a *people.Account) { a.System, a.Banned = true, true }, auth.ErrSystemAccount},
 		{"banned", bob, func(a *people.Account) { a.Banned, a.Active = true, false }, auth.ErrAccountBanned},
+		{"suspended", bob, func(a *people.Account) { a.SuspendedUntil, a.Active = noon.Add(time.Millisecond), false }, auth.ErrAccountSuspended},
 		{"deactivated", bob, func(a *people.Account) { a.Active = false }, auth.ErrAccountDeactivated},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -135,7 +139,41 @@ func TestStandings(t *testing.T) {
 			sameFault(t, h.Standing(t.Context(), c.who), c.want)
 		})
 	}
-	if err := neighbours(t).Standing(t.Context(), bob); err != nil {
-		t.Errorf("an account in use: %v", err)
+	h := neighbours(t)
+	if err := h.store.change(bob, func(a *people.Account) { a.SuspendedUntil = noon }); err != nil {
+		t.Fatal(err)
+	}
+	for who, u := range map[string]id.User{"an account in use": carol, "one whose suspension is over": bob} {
+		if err := h.Standing(t.Context(), u); err != nil {
+			t.Errorf("%s: %v", who, err)
+		}
+	}
+}
+
+func TestWhileTheStoreIsAwayPeopleAreBelievedForFiveMinutes(t *testing.T) {
+	h := neighbours(t)
+	ask := func() map[string]error {
+		_, named := h.People(t.Context(), []id.User{bob, carol})
+		_, blocks := h.BlockedWith(t.Context(), bob)
+		return map[string]error{"people": named, "blocks": blocks, "may write": h.MayWrite(t.Context(), bob, carol)}
+	}
+	for what, err := range ask() {
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	h.store.setDown(true)
+
+	h.advance(5*time.Minute - time.Second)
+	for what, err := range ask() {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	h.advance(time.Second)
+	for what, err := range ask() {
+		if !errors.Is(err, auth.ErrStoreAway) {
+			t.Errorf("%s after five minutes: %v", what, err)
+		}
 	}
 }

@@ -37,14 +37,15 @@ var errHashForm = errors.New("a stored password hash has no known form")
 // passwords makes and checks hashes, one at a time and with a rest between two, so that a
 // storm of logins takes neither the memory nor the processors that sockets need.
 type passwords struct {
-	rand io.Reader // read by the one whose turn it is
-	turn chan struct{}
-	here atomic.Int32 // waiting or at work
-	rest time.Time    // until when nothing is hashed; of the one whose turn it is
+	rand   io.Reader // read by the one whose turn it is
+	former bool      // new hashes are of the form that the former system knows
+	turn   chan struct{}
+	here   atomic.Int32 // waiting or at work
+	rest   time.Time    // until when nothing is hashed; of the one whose turn it is
 }
 
-func newPasswords(rand io.Reader) *passwords {
-	return &passwords{rand: rand, turn: make(chan struct{}, 1)}
+func newPasswords(rand io.Reader, former bool) *passwords {
+	return &passwords{rand: rand, former: former, turn: make(chan struct{}, 1)}
 }
 
 // queue runs fn when it is its turn, or returns errBusy where too many wait or ctx ends first.
@@ -72,7 +73,7 @@ func (p *passwords) queue(ctx context.Context, fn func() error) error {
 	return err
 }
 
-// hash returns the PHC string of a password.
+// hash returns the hash of a password as it is stored.
 func (p *passwords) hash(ctx context.Context, password string) (phc string, err error) {
 	err = p.queue(ctx, func() error {
 		phc, err = p.fresh(password)
@@ -89,7 +90,7 @@ func (p *passwords) check(ctx context.Context, hash, password string) (right boo
 	err = p.queue(ctx, func() error {
 		right, better, err = p.compare(hash, password)
 		if hash == "" || errors.Is(err, errHashForm) {
-			argon{memory: hashMemory, time: hashTime, threads: hashThreads, salt: make([]byte, saltSize), key: make([]byte, keySize)}.matches(password)
+			p.pretend(password)
 		}
 		return err
 	})
@@ -101,19 +102,35 @@ func (p *passwords) compare(hash, password string) (right bool, better string, e
 	case hash == "":
 		return false, "", nil
 	case isBcrypt(hash):
-		return p.former(hash, password)
+		return p.compareFormer(hash, password)
 	}
 	a, err := parsePHC(hash)
 	if err != nil {
 		return false, "", err
 	}
-	if right = a.matches(password); right && !a.current() {
+	if right = a.matches(password); right && (p.former || !a.current()) {
 		better, err = p.fresh(password)
 	}
 	return right, better, err
 }
 
+// pretend takes as long as a comparison with a hash that fresh makes.
+func (p *passwords) pretend(password string) {
+	if p.former {
+		_, _ = bcrypt.GenerateFromPassword(cut(password), bcryptCost)
+		return
+	}
+	argon{memory: hashMemory, time: hashTime, threads: hashThreads, salt: make([]byte, saltSize), key: make([]byte, keySize)}.matches(password)
+}
+
 func (p *passwords) fresh(password string) (string, error) {
+	if p.former {
+		hash, err := bcrypt.GenerateFromPassword(cut(password), bcryptCost)
+		if err != nil {
+			return "", fmt.Errorf("hash password: %w", err)
+		}
+		return string(hash), nil
+	}
 	a := argon{memory: hashMemory, time: hashTime, threads: hashThreads, salt: make([]byte, saltSize)}
 	if _, err := io.ReadFull(p.rand, a.salt); err != nil {
 		return "", fmt.Errorf("make salt: %w", err)
@@ -127,10 +144,21 @@ func isBcrypt(hash string) bool {
 	return strings.HasPrefix(hash, "$2a$") || strings.HasPrefix(hash, "$2b$") || strings.HasPrefix(hash, "$2y$")
 }
 
-// maxBcryptCost bounds the time of one check; the former system used 12.
-const maxBcryptCost = 14
+const (
+	// bcryptCost is what the former system uses.
+	bcryptCost = 12
+	// maxBcryptCost bounds the time of one check.
+	maxBcryptCost = 14
+	// maxBcrypt is how much of a password bcrypt looks at, in bytes.
+	maxBcrypt = 72
+)
 
-func (p *passwords) former(hash, password string) (bool, string, error) {
+// cut returns what bcrypt looks at of a password.
+func cut(password string) []byte { return []byte(password)[:min(len(password), maxBcrypt)] }
+
+// compareFormer checks a hash of bcrypt. The hash of a password that is longer than what bcrypt
+// looks at is not to be replaced: what stands behind the cut was never proven.
+func (p *passwords) compareFormer(hash, password string) (bool, string, error) {
 	cost, err := bcrypt.Cost([]byte(hash))
 	if err != nil || cost > maxBcryptCost {
 		return false, "", errHashForm
@@ -141,6 +169,8 @@ func (p *passwords) former(hash, password string) (bool, string, error) {
 		return false, "", nil
 	case err != nil:
 		return false, "", errHashForm
+	case p.former || len(password) > maxBcrypt:
+		return true, "", nil
 	}
 	better, err := p.fresh(password)
 	return true, better, err

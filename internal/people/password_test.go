@@ -10,12 +10,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"pryde/internal/fault"
 )
 
 func TestHashesAreMadeOneAtATimeAndTheQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPasswords(rand.Reader)
+		p := newPasswords(rand.Reader, false)
 		atWork, done := 0, 0
 		var all sync.WaitGroup
 		for range 51 {
@@ -54,7 +56,7 @@ func TestHashesAreMadeOneAtATimeAndTheQueueIsBounded(t *testing.T) {
 
 func TestOneThatLeavesTheQueueIsNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPasswords(rand.Reader)
+		p := newPasswords(rand.Reader, false)
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		release := make(chan struct{})
@@ -83,7 +85,7 @@ func TestOneThatLeavesTheQueueIsNotCounted(t *testing.T) {
 }
 
 func TestHashIsCheckedAndReadBack(t *testing.T) {
-	p := newPasswords(rand.Reader)
+	p := newPasswords(rand.Reader, false)
 	hash, err := p.hash(t.Context(), "secret")
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +108,7 @@ func TestHashIsCheckedAndReadBack(t *testing.T) {
 }
 
 func TestHashesOfNoKnownFormAreErrors(t *testing.T) {
-	p := newPasswords(rand.Reader)
+	p := newPasswords(rand.Reader, false)
 	salt, key := strings.Repeat("A", 22), strings.Repeat("A", 43)
 	for _, hash := range []string{
 		"plain", "$argon2i$v=19$m=19456,t=2,p=1$" + salt + "$" + key, "$argon2id$v=16$m=19456,t=2,p=1$" + salt + "$" + key,
@@ -121,5 +123,54 @@ func TestHashesOfNoKnownFormAreErrors(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), salt) {
 			t.Errorf("the error shows the hash: %v", err)
 		}
+	}
+}
+
+// TestLongPasswordsOfTheFormerSystem holds that bcrypt looks at 72 bytes: what stands behind
+// them was never proven, so that it must not become part of the password.
+func TestLongPasswordsOfTheFormerSystem(t *testing.T) {
+	p := newPasswords(rand.Reader, false)
+	long := strings.Repeat("ä", 36) // 72 bytes
+	hash, err := bcrypt.GenerateFromPassword([]byte(long), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for password, want := range map[string]struct{ right, better bool }{
+		long:              {true, true},
+		long + "x":        {true, false},
+		long[:71]:         {false, false},
+		long[:71] + "xyz": {false, false},
+	} {
+		right, better, err := p.check(t.Context(), string(hash), password)
+		if right != want.right || (better != "") != want.better || err != nil {
+			t.Errorf("%q: got %t, %q, %v", password, right, better, err)
+		}
+	}
+}
+
+func TestHashesForTheFormerSystem(t *testing.T) {
+	p, ours := newPasswords(rand.Reader, true), newPasswords(rand.Reader, false)
+	for _, password := range []string{"Pässwörd", strings.Repeat("x", 100)} {
+		hash, err := p.hash(t.Context(), password)
+		if err != nil || !strings.HasPrefix(hash, "$2a$12$") {
+			t.Fatalf("got %q, %v", hash, err)
+		}
+		if right, better, err := p.check(t.Context(), hash, password); !right || better != "" || err != nil {
+			t.Errorf("%q: got %t, %q, %v; want it to stay", password, right, better, err)
+		}
+		if right, _, err := p.check(t.Context(), hash, "y"); right || err != nil {
+			t.Errorf("another: got %t, %v", right, err)
+		}
+	}
+	hash, err := ours.hash(t.Context(), "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	right, better, err := p.check(t.Context(), hash, "secret")
+	if !right || !strings.HasPrefix(better, "$2a$12$") || err != nil {
+		t.Errorf("a hash that the former system does not know: got %t, %q, %v; want it replaced", right, better, err)
+	}
+	if right, _, err := p.check(t.Context(), "", "secret"); right || err != nil {
+		t.Errorf("of nobody: got %t, %v", right, err)
 	}
 }

@@ -123,19 +123,28 @@ func (s *Service) Search(ctx context.Context, who auth.Identity, text string) ([
 	}
 	shown := make([]wire.FoundPerson, 0, len(found))
 	for _, a := range found {
-		shown = append(shown, wire.FoundPerson{
-			ID: a.ID, Username: a.Username, DisplayName: a.DisplayName, ProfilePhoto: a.ProfilePhoto, Bio: a.Details.Bio,
-		})
+		p := wire.FoundPerson{ID: a.ID, Username: a.Username, DisplayName: a.DisplayName, ProfilePhoto: a.ProfilePhoto}
+		if a.public() {
+			p.Bio = a.Details.Bio
+		}
+		shown = append(shown, p)
 	}
 	return shown, nil
 }
 
-// ErrInaccessible answers who asks for the profile of somebody who blocks them.
-var ErrInaccessible = fault.Forbidden("PROFILE_NOT_ACCESSIBLE", "Profile not accessible")
+// Refusals of a profile.
+var (
+	// ErrInaccessible answers who asks for the profile of somebody who blocks them.
+	ErrInaccessible = fault.Forbidden("PROFILE_NOT_ACCESSIBLE", "Profile not accessible")
+	// ErrProfilePrivate answers who asks for the profile of somebody who shows it to nobody.
+	ErrProfilePrivate = fault.Forbidden("PROFILE_PRIVATE", "This profile is private")
+	// ErrProfileFollowers answers who does not follow somebody who shows it to followers.
+	ErrProfileFollowers = fault.Forbidden("PROFILE_FOLLOWERS_ONLY", "This profile is only visible to followers")
+)
 
 // Profile returns what the caller may know of a person, by id or username, or ErrNoAccount
-// where there is none or they are deleted, or ErrInaccessible. Of somebody who is not in use,
-// that is their name and little else.
+// where there is none or they are deleted, ErrInaccessible, ErrProfilePrivate or
+// ErrProfileFollowers. Of somebody who is not in use, that is their name and little else.
 func (s *Service) Profile(ctx context.Context, who auth.Identity, identifier string) (wire.Profile, error) {
 	a, err := s.identified(ctx, identifier)
 	if err != nil {
@@ -163,8 +172,27 @@ func (s *Service) Profile(ctx context.Context, who auth.Identity, identifier str
 	if p.FollowsYou, err = s.ties.Follows(ctx, a.ID, who.User); err != nil {
 		return wire.Profile{}, away("look up follower", err)
 	}
+	if err := mayLook(a, who.User, p.IsFollowing); err != nil {
+		return wire.Profile{}, err
+	}
 	return p, nil
 }
+
+// mayLook returns nil for whoever may look at the profile of an account.
+func mayLook(a Account, u id.User, follows bool) error {
+	switch {
+	case a.public() || a.ID == u:
+		return nil
+	case a.ProfileAudience == Followers && follows:
+		return nil
+	case a.ProfileAudience == Followers:
+		return ErrProfileFollowers
+	}
+	return ErrProfilePrivate
+}
+
+// public reports whether everyone may look at the profile.
+func (a Account) public() bool { return a.ProfileAudience == "" || a.ProfileAudience == Everyone }
 
 // identified finds an account by its id, else by its username. Addresses are no identifiers:
 // whether one has an account is nobody's business.

@@ -158,6 +158,39 @@ func TestProfilesShowNoMoreThanTheyMay(t *testing.T) {
 	}
 }
 
+func TestAProfileIsForItsAudience(t *testing.T) {
+	h := open(t)
+	alice, bob, carol := h.member(t, "alice", 0).in[0], h.member(t, "bob", 0).in[0], h.member(t, "carol", 0).in[0]
+	if _, err := h.store.Follow(t.Context(), bob.User, alice.User, h.now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		audience          people.Audience
+		follower, another *fault.Fault
+		bio               string // as the search shows it
+	}{
+		{people.Everyone, nil, nil, "I <3 tea\nand cake"},
+		{people.Followers, nil, people.ErrProfileFollowers, ""},
+		{people.NoOne, people.ErrProfilePrivate, people.ErrProfilePrivate, ""},
+	} {
+		if err := h.store.change(alice.User, func(a *people.Account) { a.ProfileAudience = c.audience }); err != nil {
+			t.Fatal(err)
+		}
+		for who, want := range map[auth.Identity]*fault.Fault{alice: nil, bob: c.follower, carol: c.another} {
+			_, err := h.Profile(t.Context(), who, "alice")
+			if want != nil {
+				sameFault(t, err, want)
+			} else if err != nil {
+				t.Errorf("for %s, %s: %v", c.audience, who.User, err)
+			}
+		}
+		found, err := h.Search(t.Context(), carol, "alice")
+		if err != nil || len(found) == 0 || found[0].ID != alice.User || found[0].Bio != c.bio {
+			t.Errorf("for %s the search shows %+v, %v", c.audience, found, err)
+		}
+	}
+}
+
 func TestAChangeOfTheProfileIsSeenAtOnce(t *testing.T) {
 	h := open(t)
 	alice := h.member(t, "alice", 0).in[0]

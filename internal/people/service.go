@@ -36,7 +36,7 @@ type Bus interface {
 	Invalidate(us ...id.User)
 }
 
-// Options are what a service is made of. All but VerifyEmail are required.
+// Options are what a service is made of. All but the last two are required.
 type Options struct {
 	Store    Store
 	Factors  SecondFactors
@@ -53,6 +53,8 @@ type Options struct {
 	Log     *slog.Logger
 	// VerifyEmail makes sign-ups unverified, and lets nobody write who is.
 	VerifyEmail bool
+	// FormerHashes makes hashes of passwords that the former system can check too.
+	FormerHashes bool
 }
 
 // Service is the one place where accounts are made, entered and looked at. Its methods are
@@ -80,9 +82,9 @@ type Service struct {
 // New returns a service.
 func New(o Options) *Service {
 	return &Service{
-		Standings: NewStandings(o.Store), factors: o.Factors, ties: o.Ties, sessions: o.Sessions, bus: o.Bus,
+		Standings: NewStandings(o.Store, o.Now), factors: o.Factors, ties: o.Ties, sessions: o.Sessions, bus: o.Bus,
 		onBlock: o.OnBlock, ids: o.IDs, key: o.Key, now: o.Now, rand: o.Rand, log: o.Log, verifying: o.VerifyEmail,
-		passwords: newPasswords(o.Rand),
+		passwords: newPasswords(o.Rand, o.FormerHashes),
 		failures:  newFailures(o.Now, maxFailures, maxRemembered, true),
 		guesses:   newGuesses(o.Now),
 		tied:      dedup.New(dedup.Options[ties]{TTL: knownFor, MaxWeight: maxTies, Weigh: weighTies, Now: o.Now}),
@@ -161,12 +163,12 @@ func taken(err error) error {
 }
 
 // LogIn opens a session for somebody who knows the password of an account; where the account
-// has a second factor, the answer carries a temporary token for SecondStep instead. It takes as
-// long, and says the same, where there is no such account. An account that its owner
+// has a second factor, the answer carries a temporary token for SecondStep instead. It says the
+// same where there is no such account, and takes as long as for one whose hash was made here. An account that its owner
 // deactivated is active again afterwards. The error is ErrCredentials, a *Rejected, a fault of
-// KindLocked with the code ACCOUNT_LOCKED, auth.ErrAccountDeleted, auth.ErrAccountBanned, one of
-// KindUnavailable with the code BUSY, or that of a session that does not count where the account
-// was deactivated just now.
+// KindLocked with the code ACCOUNT_LOCKED, auth.ErrAccountDeleted, auth.ErrSystemAccount,
+// auth.ErrAccountBanned, auth.ErrAccountSuspended, one of KindUnavailable with the code BUSY, or
+// that of a session that does not count where the account was deactivated just now.
 func (s *Service) LogIn(ctx context.Context, in wire.LogIn, from auth.Device) (auth.Entered[wire.LoggedIn], error) {
 	name, err := readLogIn(in)
 	if err != nil {
@@ -176,7 +178,7 @@ func (s *Service) LogIn(ctx context.Context, in wire.LogIn, from auth.Device) (a
 	if err != nil {
 		return auth.Entered[wire.LoggedIn]{}, err
 	}
-	if err := mayEnter(a); err != nil {
+	if err := s.mayEnter(a); err != nil {
 		return auth.Entered[wire.LoggedIn]{}, err
 	}
 	f, err := s.factor(ctx, a.ID)
@@ -187,16 +189,6 @@ func (s *Service) LogIn(ctx context.Context, in wire.LogIn, from auth.Device) (a
 		return s.challenge(a)
 	}
 	return s.enter(ctx, a, from)
-}
-
-func mayEnter(a Account) error {
-	switch {
-	case a.Deleted:
-		return auth.ErrAccountDeleted
-	case a.Banned:
-		return auth.ErrAccountBanned
-	}
-	return nil
 }
 
 // enter opens a session for somebody who has proven everything that is asked of them. a is the
@@ -241,7 +233,7 @@ func (s *Service) stillProven(ctx context.Context, a Account) (Account, error) {
 	case now.PasswordEra != a.PasswordEra:
 		return Account{}, ErrCredentials
 	}
-	return now, mayEnter(now)
+	return now, s.mayEnter(now)
 }
 
 // prove returns the account of a login whose password is right.

@@ -133,6 +133,9 @@ func TestLoginsThatAreRefused(t *testing.T) {
 		{"nobody", wire.LogIn{Email: "nobody@example.org", Password: password}, nil, people.ErrCredentials},
 		{"deleted", wire.LogIn{Email: "alice", Password: password}, func(a *people.Account) { a.Deleted = true }, auth.ErrAccountDeleted},
 		{"banned", wire.LogIn{Email: "alice", Password: password}, func(a *people.Account) { a.Banned = true }, auth.ErrAccountBanned},
+		{"of the server's own", wire.LogIn{Email: "alice", Password: password}, func(a *people.Account) { a.System = true }, auth.ErrSystemAccount},
+		{"suspended", wire.LogIn{Email: "alice", Password: password}, func(a *people.Account) { a.SuspendedUntil = noon.Add(time.Hour) }, auth.ErrAccountSuspended},
+		{"suspended, wrong password", wire.LogIn{Email: "alice", Password: "x"}, func(a *people.Account) { a.SuspendedUntil = noon.Add(time.Hour) }, people.ErrCredentials},
 		{"banned, wrong password", wire.LogIn{Email: "alice", Password: "x"}, func(a *people.Account) { a.Banned = true }, people.ErrCredentials},
 		{"nothing", wire.LogIn{}, nil, fault.Invalid("VALIDATION_FAILED", "Validation failed")},
 		{"endless password", wire.LogIn{Email: "alice", Password: strings.Repeat("x", 129)}, nil, fault.Invalid("VALIDATION_FAILED", "Validation failed")},
@@ -222,6 +225,33 @@ func TestLogInReactivates(t *testing.T) {
 	}
 	if err := h.MayWrite(t.Context(), bob, u); err != nil {
 		t.Errorf("others still think that the account is away: %v", err)
+	}
+}
+
+func TestASuspensionEnds(t *testing.T) {
+	h := open(t)
+	in := h.join(t, "alice")
+	if err := h.store.change(in.Body.User.ID, func(a *people.Account) { a.SuspendedUntil = noon.Add(time.Minute) }); err != nil {
+		t.Fatal(err)
+	}
+	logIn := func() error {
+		_, err := h.LogIn(t.Context(), wire.LogIn{Email: "alice", Password: password}, home)
+		return err
+	}
+	sameFault(t, logIn(), auth.ErrAccountSuspended)
+	_, refresh := h.Refresh(t.Context(), in.RefreshToken)
+	sameFault(t, refresh, auth.ErrAccountSuspended)
+	_, verify := h.sessions.Verify(t.Context(), in.Body.AccessToken)
+	sameFault(t, verify, auth.ErrAccountSuspended)
+
+	h.advance(time.Minute)
+
+	_, refresh = h.Refresh(t.Context(), in.RefreshToken)
+	_, verify = h.sessions.Verify(t.Context(), in.Body.AccessToken)
+	for what, err := range map[string]error{"log in": logIn(), "refresh": refresh, "the token": verify} {
+		if err != nil {
+			t.Errorf("%s after the suspension: %v", what, err)
+		}
 	}
 }
 

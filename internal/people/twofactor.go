@@ -94,7 +94,7 @@ func (s *Service) SetUpTwoFactor(ctx context.Context, who auth.Identity) (wire.T
 	for i, c := range codes {
 		hashes[i] = s.hashCode(a.ID, c)
 	}
-	f := SecondFactor{Secret: key.Secret(), Offered: codes, Mark: s.keyed("secret", a.ID, key.Secret())}
+	f := SecondFactor{Secret: key.Secret(), Offered: codes, Mark: keyed(s.key, "secret", a.ID, key.Secret())}
 	switch offered, err := s.factors.OfferSecondFactor(ctx, a.ID, f, hashes); {
 	case err != nil:
 		return wire.TwoFactorSetup{}, away("set up second factor", err)
@@ -178,8 +178,8 @@ func bond(a Account) string { return fmt.Sprint("password ", a.PasswordEra) }
 
 // SecondStep completes a login with a code of the authenticator or a backup code, each of which
 // works once. The error is auth.ErrChallengeInvalid, ErrWrongCode, a fault of KindLocked or
-// KindUnavailable, auth.ErrAccountDeleted, auth.ErrAccountBanned, or that of a session that does
-// not count where the account was deactivated just now.
+// KindUnavailable, auth.ErrAccountDeleted, auth.ErrAccountBanned, auth.ErrAccountSuspended, or
+// that of a session that does not count where the account was deactivated just now.
 func (s *Service) SecondStep(ctx context.Context, in wire.SecondStep, from auth.Device) (auth.Entered[wire.LoggedIn], error) {
 	c, err := s.sessions.Challenged(in.TempToken)
 	if err != nil {
@@ -192,7 +192,7 @@ func (s *Service) SecondStep(ctx context.Context, in wire.SecondStep, from auth.
 	case err != nil:
 		return auth.Entered[wire.LoggedIn]{}, away("log in", err)
 	}
-	if err := mayEnter(a); err != nil {
+	if err := s.mayEnter(a); err != nil {
 		return auth.Entered[wire.LoggedIn]{}, err
 	}
 	if err := s.spend(ctx, a.ID, in.Token, from.Address); err != nil {
@@ -214,8 +214,11 @@ func (s *Service) spend(ctx context.Context, u id.User, code, address string) er
 		switch code := normalCode(code); len(code) {
 		case backupCodeSize:
 			return s.factors.SpendBackupCode(ctx, u, s.hashCode(u, code))
-		case codeDigits:
+		case formerCodeSize, codeDigits:
 			return s.guesses.everywhere.try(ctx, login{name: u.String()}, errCodesLocked, func() (bool, error) {
+				if len(code) == formerCodeSize {
+					return s.factors.SpendBackupCode(ctx, u, s.hashCode(u, code))
+				}
 				return s.spendDigits(ctx, u, f, code)
 			})
 		}
@@ -239,10 +242,10 @@ func (s *Service) spendDigits(ctx context.Context, u id.User, f SecondFactor, co
 }
 
 // guesses counts wrong codes of second steps, by account: five from one address lock the second
-// step for it. Forty wrong codes of the authenticator from all addresses together lock such
-// codes for everybody, since six digits can be guessed from many addresses. Whoever knows the
-// password can bring that about, so backup codes, which are too long to be guessed, neither
-// count there nor are refused: with one the owner always gets in.
+// step for it. Forty wrong codes of the authenticator or of the former system from all addresses
+// together lock such codes for everybody, since they are short enough to be guessed from many
+// addresses. Whoever knows the password can bring that about, so backup codes of our own, which
+// are too long to be guessed, neither count there nor are refused: with one the owner always gets in.
 type guesses struct{ here, everywhere *failures }
 
 const maxGuesses = 40

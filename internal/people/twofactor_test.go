@@ -181,6 +181,23 @@ func TestABackupCodeWorksOnce(t *testing.T) {
 	}
 }
 
+// TestABackupCodeOfTheFormerSystem gives an account a code as the former system made them.
+func TestABackupCodeOfTheFormerSystem(t *testing.T) {
+	h := open(t)
+	alice := h.member(t, "alice", 0).in[0]
+	h.protect(t, alice)
+	f := h.store.factors[alice.User]
+	f.codes = append(f.codes, people.HashBackupCode([32]byte{1}, alice.User, "ed8565a1"))
+	h.store.factors[alice.User] = f
+	temp := h.firstStep(t, "alice")
+
+	sameFault(t, h.secondStep(t, temp, "ED8565A2"), people.ErrWrongCode)
+	if err := h.secondStep(t, temp, "ED85 65A1"); err != nil {
+		t.Fatal(err)
+	}
+	sameFault(t, h.secondStep(t, temp, "ED8565A1"), people.ErrWrongCode)
+}
+
 func TestOneOfManyAtTheSameTimeSpendsACode(t *testing.T) {
 	h := open(t)
 	set := h.protect(t, h.member(t, "alice", 0).in[0])

@@ -39,6 +39,7 @@ func Messages(t *testing.T, open func(*testing.T) Stores) {
 		"ReadMarkCountsWhatIsUnreadAfterIt":      testMarkReadCounts,
 		"StrangersAndUnknownMessagesAreNotFound": testNotFound,
 		"ChangesAreTooMany":                      testTooMany,
+		"ChangesAreTooLarge":                     testTooLarge,
 		"ChangesFromTheNewestNumberAreNone":      testNoChanges,
 		"ChangesAreOfOneMoment":                  testOneMoment,
 		"ReadMarkTellsTheSender":                 testPeerRead,

@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"pryde/internal/id"
@@ -110,6 +111,27 @@ func testTooMany(t *testing.T, d *desk) {
 		if len(c.Rows) != 2 || c.Seq != last.Seq {
 			t.Errorf("limit %d: %d conversations up to %d, want 2 up to %d", limit, len(c.Rows), c.Seq, last.Seq)
 		}
+	}
+}
+
+func testTooLarge(t *testing.T, d *desk) {
+	const size = message.MaxChangeBytes / 16
+	text := strings.Repeat("x", size)
+	var last message.Message
+	for range 15 {
+		last = d.send(alice, bob, text)
+	}
+	if c := d.since(bob, 0); c.Reload || len(c.New) != 15 {
+		t.Errorf("a little less than the bound: reload is %v, %d messages", c.Reload, len(c.New))
+	}
+	for range 2 {
+		last = d.send(alice, bob, text)
+	}
+
+	c, err := d.store.Since(t.Context(), bob, 0, 1000)
+
+	if err != nil || !c.Reload || len(c.New) != 0 || len(c.Rows) != 1 || c.Seq != last.Seq {
+		t.Errorf("more than the bound: reload is %v, %d messages, %d rows up to %d, %v", c.Reload, len(c.New), len(c.Rows), c.Seq, err)
 	}
 }
 

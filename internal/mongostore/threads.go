@@ -1,0 +1,98 @@
+package mongostore
+
+import (
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"pryde/internal/id"
+	"pryde/internal/message"
+	"pryde/internal/order"
+)
+
+const threadsName = "threads"
+
+var threadsCollection = collection{name: threadsName, indexes: []index{
+	{keys: bson.D{is("user", 1), is("lastSeq", -1)}},
+	{keys: bson.D{is("user", 1), is("changed", 1)}},
+	{keys: bson.D{is("user", 1), is("unread", 1), is("peer", 1)}, partial: bson.D{is("unread", bson.D{is("$gt", 0)})}},
+}}
+
+// A threadDoc is a conversation as one person sees it. It is a value: who changes a list in it
+// puts a new one there.
+type threadDoc struct {
+	ID   threadKey     `bson:"_id"`
+	User bson.ObjectID `bson:"user"`
+	Peer bson.ObjectID `bson:"peer"`
+	Conv convKey       `bson:"conv"`
+
+	LastSeq order.Seq     `bson:"lastSeq"` // of the newest message that the person sees; 0 where there is none
+	LastID  bson.ObjectID `bson:"lastId,omitempty"`
+	LastAt  time.Time     `bson:"lastAt,omitempty"` // of the newest message of all in the conversation
+	Unread  int           `bson:"unread"`
+	// FormerUnread says that some of them are messages of the former system, each of which has a
+	// mark of its own.
+	FormerUnread bool `bson:"formerUnread,omitempty"`
+
+	ReadSeq      order.Seq     `bson:"readSeq"`
+	ReadID       bson.ObjectID `bson:"readId,omitempty"`
+	ReadAt       time.Time     `bson:"readAt,omitempty"`
+	DeliveredSeq order.Seq     `bson:"deliveredSeq,omitempty"`
+	DeliveredID  bson.ObjectID `bson:"deliveredId,omitempty"`
+
+	Changed  order.Seq `bson:"changed"`
+	ReloadAt order.Seq `bson:"reloadAt,omitempty"` // who was away then reads everything again
+
+	Archived     bool      `bson:"archived,omitempty"`
+	Muted        bool      `bson:"muted,omitempty"`
+	MutedUntil   time.Time `bson:"mutedUntil,omitempty"`
+	MarkedUnread time.Time `bson:"markedUnread,omitempty"`
+	ArrangedAt   time.Time `bson:"arrangedAt,omitempty"`
+	CreatedAt    time.Time `bson:"createdAt,omitempty"` // of the first message
+
+	Cleared []clearing `bson:"cleared,omitempty"` // oldest first, at most maxClearings
+}
+
+// A clearing hides everything up to a message from the person.
+type clearing struct {
+	UpTo order.Seq `bson:"upTo"`
+	Seq  order.Seq `bson:"seq"` // of the commit
+}
+
+// maxClearings bounds what a row remembers. Who was away for more of them reads everything again.
+const maxClearings = 32
+
+// newThread is the row of a person who has none.
+func newThread(u, peer id.User) threadDoc {
+	conv := keyOf(message.Between(u, peer))
+	return threadDoc{ID: threadOf(u, conv), User: bson.ObjectID(u), Peer: bson.ObjectID(peer), Conv: conv}
+}
+
+// clearedUpTo is up to where the person has cleared the conversation.
+func (d *threadDoc) clearedUpTo() order.Seq {
+	if len(d.Cleared) == 0 {
+		return 0
+	}
+	return d.Cleared[len(d.Cleared)-1].UpTo
+}
+
+// hides reports whether the person deleted a message for themselves, alone or with the whole
+// conversation.
+func (d *threadDoc) hides(m *messageDoc) bool {
+	_, deleted := m.deletedBy(id.User(d.User))
+	return deleted || m.Seq <= d.clearedUpTo()
+}
+
+// delivered is how far messages have reached the person's devices.
+func (d *threadDoc) delivered() (order.Seq, id.Message) {
+	if d.ReadSeq >= d.DeliveredSeq {
+		return d.ReadSeq, id.Message(d.ReadID)
+	}
+	return d.DeliveredSeq, id.Message(d.DeliveredID)
+}
+
+func (d *threadDoc) settings() message.Settings {
+	return message.Settings{
+		Archived: d.Archived, Muted: d.Muted, MutedUntil: utc(d.MutedUntil), MarkedUnread: utc(d.MarkedUnread),
+	}
+}
