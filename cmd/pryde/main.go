@@ -61,7 +61,7 @@ func serve(vars map[string]string, stderr io.Writer) error {
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
 	return app.Run(ctx, c, log, func(addr net.Addr) {
-		log.Info("listening", "address", addr.String(), "data", c.DataDir, "env", string(c.Env))
+		log.Info("listening", "address", addr.String(), "data", c.Kept(), "env", string(c.Env))
 	})
 }
 
@@ -84,7 +84,7 @@ func verifyEmail(username string, vars map[string]string) error {
 	if err != nil {
 		return err
 	}
-	return app.VerifyEmail(c, username)
+	return app.VerifyEmail(context.Background(), c, username)
 }
 
 func environment() map[string]string {

@@ -26,8 +26,14 @@ type Config struct {
 	Env           Environment   `env:"APP_ENV" envDefault:"development" doc:"development or production. In production every secret must be set, cookies are Secure, and the server listens on every interface."`
 	Host          string        `env:"HOST" doc:"Address to listen on. 127.0.0.1 by default, every interface with APP_ENV=production."`
 	Port          int           `env:"PORT" envDefault:"9000" doc:"Port to listen on, 1 to 65535."`
-	DataDir       string        `env:"DATA_DIR" envDefault:"./data" doc:"Folder of the embedded database."`
+	DataDir       string        `env:"DATA_DIR" envDefault:"./data" doc:"Folder of the embedded database. Not used with MONGODB_URI, but for the secrets made in development, which are in KEYS_DIR."`
 	KeysDir       string        `env:"KEYS_DIR" doc:"Folder of the wrapped keys, and of the secrets made in development: on a disk that lasts, and in no backup of the data, so that erasing a person's key erases what they wrote. The folder keys below DATA_DIR by default."`
+	MongoURI      MongoURI      `env:"MONGODB_URI" doc:"Address of a MongoDB replica set (one node is enough), such as mongodb://user:password@db.example.com/pryde?replicaSet=rs0: the data is kept there, in the database that it names (pryde where it names none), and the wrapped keys in the database of that name with _keys behind it. Unset: the embedded database in DATA_DIR."`
+	MongoTimeout  time.Duration `env:"MONGODB_TIMEOUT" envDefault:"10s" doc:"How long one operation on MongoDB may take."`
+	MongoBackfill bool          `env:"MONGODB_BACKFILL" envDefault:"true" doc:"Gives all messages of the former server their places in the background. false puts that off: a conversation gets them when somebody opens it, and lists are slower."`
+	JournalDir    string        `env:"JOURNAL_DIR" doc:"Folder on a disk that lasts, of this instance alone: messages sent while MongoDB is away are kept there, acknowledged, and stored later. An instance that has one never stands by. Unset: messages are refused while MongoDB is away. Only with MONGODB_URI."`
+	SealFormat    SealFormat    `env:"SEAL_FORMAT" envDefault:"current" doc:"current, or legacy: writes message texts and passwords as the former server does, so that a way back to it stays open during a trial. legacy is weaker; only with MONGODB_URI, and in production only with SEAL_FORMAT_UNTIL."`
+	SealUntil     Day           `env:"SEAL_FORMAT_UNTIL" doc:"The last day, such as 2026-01-31 (UTC), on which the server starts with SEAL_FORMAT=legacy."`
 	LogLevel      string        `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	CORSOrigins   Origins       `env:"CORS_ORIGINS" doc:"Origins whose pages may use the server, by comma, such as https://app.example.com. The server's own is always one; in development every port of localhost is too."`
 	FrontendURL   Origins       `env:"FRONTEND_URL" doc:"A further allowed origin, under its former name."`
@@ -43,8 +49,8 @@ type Config struct {
 	MaxPendingPerAddress int           `env:"SOCKET_MAX_PENDING_PER_ADDRESS" envDefault:"256" doc:"Transports of one address (a /64 network of IPv6) that have not authenticated; more are answered 429."`
 	Polling              bool          `env:"POLLING" envDefault:"true" doc:"Whether clients may connect over HTTP long-polling and upgrade from it to WebSocket. Without it only WebSocket is served."`
 
-	JWTSecret        Secret        `env:"JWT_SECRET" doc:"Signs access tokens; at least 32 characters. Made on the first start in development."`
-	JWTRefreshSecret Secret        `env:"JWT_REFRESH_SECRET" doc:"Signs refresh tokens; at least 32 characters, another one than JWT_SECRET. Made on the first start in development."`
+	JWTSecret        Secret        `env:"JWT_SECRET" doc:"Signs access tokens; at least 32 characters (16 in development). Made on the first start in development."`
+	JWTRefreshSecret Secret        `env:"JWT_REFRESH_SECRET" doc:"Signs refresh tokens; at least 32 characters (16 in development), another one than JWT_SECRET. Made on the first start in development."`
 	MessageKey       seal.Key      `env:"MESSAGE_ENCRYPTION_KEY" doc:"64 hexadecimal digits: the master key that wraps the keys that seal what people write. Made on the first start in development. Without it the data cannot be read."`
 	AccessExpiry     time.Duration `env:"ACCESS_TOKEN_EXPIRY" envDefault:"15m" doc:"Life of an access token."`
 	RefreshExpiry    time.Duration `env:"REFRESH_TOKEN_EXPIRY" envDefault:"30d" doc:"Life of a refresh token."`
@@ -71,6 +77,15 @@ type Verification string
 const (
 	VerificationOff      Verification = "off"
 	VerificationRequired Verification = "required"
+)
+
+// A SealFormat says how what people write is sealed.
+type SealFormat string
+
+// The formats.
+const (
+	SealCurrent SealFormat = "current"
+	SealLegacy  SealFormat = "legacy"
 )
 
 // LoadConfig reads the variables and reports every mistake at once, each by its variable.
@@ -144,8 +159,13 @@ func (c Config) check() []error {
 	expect(c.RateLimitFactor > 0 && !math.IsInf(c.RateLimitFactor, 0), "RATE_LIMIT_FACTOR", "want a number above 0")
 	expect(c.MaxPendingPerAddress > 0, "SOCKET_MAX_PENDING_PER_ADDRESS", "want at least 1")
 	expect(c.IdleTimeout == 0 || c.IdleTimeout >= minIdle && c.IdleTimeout <= maxIdle, "SESSION_IDLE_TIMEOUT_MS", "want 0, or 600000 to 31536000000")
-	expect(c.JWTSecret == "" || len(c.JWTSecret) >= minSecret, "JWT_SECRET", "want at least 32 characters")
-	expect(c.JWTRefreshSecret == "" || len(c.JWTRefreshSecret) >= minSecret, "JWT_REFRESH_SECRET", "want at least 32 characters")
+	least := minSecret
+	if c.Env != Production {
+		least = minFormerSecret
+	}
+	for name, secret := range map[string]Secret{"JWT_SECRET": c.JWTSecret, "JWT_REFRESH_SECRET": c.JWTRefreshSecret} {
+		expect(secret == "" || len(secret) >= least, name, fmt.Sprintf("want at least %d characters", least))
+	}
 	expect(c.JWTSecret == "" || c.JWTSecret != c.JWTRefreshSecret, "JWT_REFRESH_SECRET", "must differ from JWT_SECRET")
 	if _, err := limit.Defaults().With(c.RateLimits); err != nil {
 		errs = append(errs, fmt.Errorf("RATE_LIMITS: %w", err))
@@ -155,11 +175,34 @@ func (c Config) check() []error {
 			expect(d >= shortest(f.Tag.Get("env")), f.Tag.Get("env"), "is too short")
 		}
 	}
+	errs = append(errs, c.checkMongo(time.Now())...)
 	if c.Env == Production {
 		expect(c.JWTSecret != "", "JWT_SECRET", "is missing; make one with: openssl rand -hex 32")
 		expect(c.JWTRefreshSecret != "", "JWT_REFRESH_SECRET", "is missing; make one with: openssl rand -hex 32")
 		expect(!c.MessageKey.IsZero(), "MESSAGE_ENCRYPTION_KEY", "is missing; make one with: openssl rand -hex 32")
 	}
+	return errs
+}
+
+// checkMongo looks at what belongs to MongoDB.
+func (c Config) checkMongo(now time.Time) []error {
+	var errs []error
+	expect := func(ok bool, name, want string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s: %s", name, want))
+		}
+	}
+	shared := c.MongoURI != ""
+	expect(c.JournalDir == "" || shared, "JOURNAL_DIR", "only with MONGODB_URI; the embedded database needs no journal")
+	expect(c.SealFormat == SealCurrent || c.SealFormat == SealLegacy, "SEAL_FORMAT", "want current or legacy")
+	if c.SealFormat != SealLegacy {
+		expect(c.SealUntil.IsZero(), "SEAL_FORMAT_UNTIL", "only with SEAL_FORMAT=legacy")
+		return errs
+	}
+	expect(shared, "SEAL_FORMAT", "legacy only with MONGODB_URI; the former server reads no other database")
+	expect(c.Env != Production || !c.SealUntil.IsZero(), "SEAL_FORMAT_UNTIL",
+		"is missing; in production SEAL_FORMAT=legacy needs the last day on which it may be used, such as 2026-01-31")
+	expect(!c.SealUntil.Before(now), "SEAL_FORMAT_UNTIL", "has passed; remove SEAL_FORMAT=legacy")
 	return errs
 }
 
@@ -178,8 +221,13 @@ func shortest(name string) time.Duration {
 	return time.Millisecond
 }
 
-// minSecret is the least length of a secret, in bytes.
-const minSecret = 32
+const (
+	// minSecret is the least length of a secret, in bytes.
+	minSecret = 32
+	// minFormerSecret is that of a token secret in development, where those of the former server
+	// may be tried.
+	minFormerSecret = 16
+)
 
 // Bounds of SESSION_IDLE_TIMEOUT_MS: sockets are looked at every five minutes, and nobody waits
 // longer than a year.
@@ -196,6 +244,46 @@ func (Secret) GoString() string { return "(secret)" }
 
 // MarshalText keeps the value out of logs and JSON too.
 func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
+
+// A MongoURI is the address of a MongoDB. It never prints itself, since a password may be in it.
+type MongoURI string
+
+// UnmarshalText takes an address that looks like one; connecting tells the rest.
+func (u *MongoURI) UnmarshalText(b []byte) error {
+	scheme, rest, _ := strings.Cut(string(b), "://")
+	if (scheme != "mongodb" && scheme != "mongodb+srv") || rest == "" {
+		return errors.New("want an address such as mongodb://host:27017/pryde?replicaSet=rs0")
+	}
+	*u = MongoURI(b)
+	return nil
+}
+
+func (MongoURI) String() string   { return "(secret)" }
+func (MongoURI) GoString() string { return "(secret)" }
+
+// MarshalText keeps the value out of logs and JSON too.
+func (MongoURI) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
+
+// A Day is a day by UTC.
+type Day struct{ time.Time }
+
+// UnmarshalText reads a day such as 2026-01-31.
+func (d *Day) UnmarshalText(b []byte) (err error) {
+	if d.Time, err = time.Parse(time.DateOnly, string(b)); err != nil {
+		return errors.New("want a day such as 2026-01-31")
+	}
+	return nil
+}
+
+// Before reports whether the whole day lies before t. No day is never before.
+func (d Day) Before(t time.Time) bool { return !d.IsZero() && !t.Before(d.AddDate(0, 0, 1)) }
+
+func (d Day) String() string {
+	if d.IsZero() {
+		return ""
+	}
+	return d.Format(time.DateOnly)
+}
 
 // A SecretList holds secrets given by comma.
 type SecretList []Secret

@@ -76,6 +76,7 @@ func TestConfigShowsWhatIsInForceAndNoSecret(t *testing.T) {
 	secrets := map[string]string{
 		"JWT_SECRET": strings.Repeat("a1", 20), "JWT_REFRESH_SECRET": strings.Repeat("b2", 20),
 		"MESSAGE_ENCRYPTION_KEY": strings.Repeat("c3", 32), "SERVICE_TOKENS": strings.Repeat("d4", 20),
+		"MONGODB_URI": "mongodb://user:hunter2@db.example.com",
 	}
 	vars := map[string]string{"APP_ENV": "production", "REFRESH_TOKEN_EXPIRY": "7d", "AUTH_TIMEOUT": "90s"}
 	for k, v := range secrets {
@@ -103,6 +104,49 @@ func TestConfigShowsWhatIsInForceAndNoSecret(t *testing.T) {
 		if !strings.Contains(shown, want) {
 			t.Errorf("no line %q in:\n%s", want, b.String())
 		}
+	}
+}
+
+func TestWhatBelongsToMongoDBIsTakenWithIt(t *testing.T) {
+	const uri = "mongodb://user:hunter2@db.example.com/pryde?replicaSet=rs0"
+	secret := strings.Repeat("ab", 32)
+	production := map[string]string{"APP_ENV": "production", "JWT_SECRET": secret, "JWT_REFRESH_SECRET": secret + "c", "MESSAGE_ENCRYPTION_KEY": secret}
+	until := func(days int) string { return time.Now().UTC().AddDate(0, 0, days).Format(time.DateOnly) }
+	for _, tt := range []struct {
+		name string
+		vars map[string]string
+		want string // how the complaint begins; empty: none
+	}{
+		{"MongoDB", map[string]string{"MONGODB_URI": uri, "JOURNAL_DIR": "/journal"}, ""},
+		{"its other scheme", map[string]string{"MONGODB_URI": "mongodb+srv://user:hunter2@db.example.com/"}, ""},
+		{"another database", map[string]string{"MONGODB_URI": "postgres://user:hunter2@db.example.com"}, "MONGODB_URI: "},
+		{"no host", map[string]string{"MONGODB_URI": "mongodb://"}, "MONGODB_URI: "},
+		{"no time", map[string]string{"MONGODB_URI": uri, "MONGODB_TIMEOUT": "0s"}, "MONGODB_TIMEOUT: "},
+		{"a journal alone", map[string]string{"JOURNAL_DIR": "/journal"}, "JOURNAL_DIR: "},
+		{"an unknown format", map[string]string{"MONGODB_URI": uri, "SEAL_FORMAT": "former"}, "SEAL_FORMAT: "},
+		{"the former format", map[string]string{"MONGODB_URI": uri, "SEAL_FORMAT": "legacy"}, ""},
+		{"the former format in the embedded database", map[string]string{"SEAL_FORMAT": "legacy"}, "SEAL_FORMAT: "},
+		{"a day without it", map[string]string{"MONGODB_URI": uri, "SEAL_FORMAT_UNTIL": until(9)}, "SEAL_FORMAT_UNTIL: "},
+		{"no day", map[string]string{"MONGODB_URI": uri, "SEAL_FORMAT": "legacy", "SEAL_FORMAT_UNTIL": "soon"}, "SEAL_FORMAT_UNTIL: "},
+		{"the last day", map[string]string{"MONGODB_URI": uri, "SEAL_FORMAT": "legacy", "SEAL_FORMAT_UNTIL": until(1)}, ""},
+		{"the day after", map[string]string{"MONGODB_URI": uri, "SEAL_FORMAT": "legacy", "SEAL_FORMAT_UNTIL": until(-1)}, "SEAL_FORMAT_UNTIL: "},
+	} {
+		_, err := app.LoadConfig(tt.vars)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.HasPrefix(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: the password is shown: %v", tt.name, err)
+		}
+	}
+
+	production["MONGODB_URI"], production["SEAL_FORMAT"] = uri, "legacy"
+	if _, err := app.LoadConfig(production); err == nil || !strings.HasPrefix(err.Error(), "SEAL_FORMAT_UNTIL: is missing") {
+		t.Errorf("the former format in production without an end: %v", err)
+	}
+	production["SEAL_FORMAT_UNTIL"] = until(9)
+	if _, err := app.LoadConfig(production); err != nil {
+		t.Errorf("with an end: %v", err)
 	}
 }
 
@@ -151,13 +195,17 @@ func TestAnotherMasterKeyStopsTheStart(t *testing.T) {
 	if err := w.stop(); err != nil {
 		t.Fatal(err)
 	}
-	c, err := app.LoadConfig(map[string]string{"DATA_DIR": dir, "MESSAGE_ENCRYPTION_KEY": strings.Repeat("ab", 32)})
+	c, err := app.LoadConfig(storeIn(t, dir, map[string]string{"MESSAGE_ENCRYPTION_KEY": strings.Repeat("ab", 32)}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Port = 0
 
-	err = app.Run(t.Context(), c, slog.New(slog.DiscardHandler), func(net.Addr) { t.Error("it listens") })
+	err = app.Run(t.Context(), c, slog.New(slog.DiscardHandler), func(net.Addr) {
+		if !onMongoDB() { // there it listens first
+			t.Error("it listens")
+		}
+	})
 
 	if err == nil || !strings.Contains(err.Error(), "key") {
 		t.Errorf("it ended with %v", err)
@@ -165,6 +213,7 @@ func TestAnotherMasterKeyStopsTheStart(t *testing.T) {
 }
 
 func TestASecondServerOnTheSameDataIsRefused(t *testing.T) {
+	embeddedOnly(t) // on MongoDB it stands by
 	w := newWorld(t)
 	c, err := app.LoadConfig(map[string]string{"DATA_DIR": w.dir})
 	if err != nil {

@@ -31,6 +31,14 @@ func (c Config) Variables() []Variable {
 	return out
 }
 
+// Kept says where the data is kept, without a secret.
+func (c Config) Kept() string {
+	if c.MongoURI != "" {
+		return "MongoDB"
+	}
+	return c.DataDir
+}
+
 func (c Config) show(field string, v reflect.Value) string {
 	switch {
 	case field == "Host" && c.Host == "":
@@ -41,7 +49,7 @@ func (c Config) show(field string, v reflect.Value) string {
 	switch x := v.Interface().(type) {
 	case time.Duration:
 		return showDuration(x)
-	case Secret, seal.Key, SecretList:
+	case Secret, MongoURI, seal.Key, SecretList:
 		if v.IsZero() {
 			return "(not set)"
 		}

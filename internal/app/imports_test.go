@@ -17,18 +17,20 @@ const module = "pryde/internal/"
 // floors lists the packages from the ground up. A package imports only packages of lower
 // floors: those that share a floor do not know each other.
 var floors = [][]string{
-	{"fault", "order", "lane", "dedup", "limit", "plaintext", "seal", "engineio", "metric"},
-	{"id", "socketio"},
+	{"fault", "order", "lane", "dedup", "limit", "plaintext", "seal", "former", "filelock", "engineio", "metric"},
+	{"id", "socketio", "journal"},
 	{"wire"},
 	{"auth", "bus"},
 	{"message", "people", "presence", "realtime", "httpapi"},
-	{"sqlitestore", "storetest", "testkit", "wire/gen", "socketio/fixture"},
-	{"app"},
+	{"testkit"},
+	{"sqlitestore", "mongostore", "journalstore", "storetest", "testkit/mongod", "wire/gen", "socketio/fixture"},
+	{"app", "testkit/mongod/with"},
 }
 
 // reserved names the only packages that may import what lies outside.
 var reserved = map[string][]string{
 	"modernc.org/":                       {"sqlitestore"},
+	"go.mongodb.org/mongo-driver/":       {"mongostore", "testkit/mongod"},
 	"github.com/coder/websocket":         {"testkit"},
 	"github.com/gobwas/ws":               {"engineio"},
 	"github.com/go-chi/chi/":             {"httpapi"},

@@ -35,14 +35,14 @@ func TestNobodyWritesOnEitherDoorWhoseAddressIsNotVerified(t *testing.T) {
 	}
 	ann.post(bob, "an account of before counts as verified")
 
-	c, err := app.LoadConfig(map[string]string{"DATA_DIR": dir})
+	c, err := app.LoadConfig(storeIn(t, dir, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := app.VerifyEmail(c, "nobody"); err == nil || !strings.Contains(err.Error(), `no account with the username "nobody"`) {
+	if err := app.VerifyEmail(t.Context(), c, "nobody"); err == nil || !strings.Contains(err.Error(), `no account with the username "nobody"`) {
 		t.Errorf("of nobody: %v", err)
 	}
-	if err := app.VerifyEmail(c, strings.ToUpper(bob.name)); err != nil {
+	if err := app.VerifyEmail(t.Context(), c, strings.ToUpper(bob.name)); err != nil {
 		t.Fatal(err)
 	}
 

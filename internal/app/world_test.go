@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,11 +20,57 @@ import (
 	"pryde/internal/app"
 	"pryde/internal/id"
 	"pryde/internal/testkit"
+	"pryde/internal/testkit/mongod"
 	"pryde/internal/wire"
 )
 
+// storeVariable says on which store the tests run: sqlite, where it is not set, or mongodb.
+const storeVariable = "PRYDE_TEST_STORE"
+
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
+	if s := os.Getenv(storeVariable); s != "" && s != "sqlite" && s != "mongodb" {
+		fmt.Fprintf(os.Stderr, "%s: want sqlite or mongodb\n", storeVariable)
+		os.Exit(2)
+	}
+	goleak.VerifyTestMain(mongod.Around(m))
+}
+
+func onMongoDB() bool { return os.Getenv(storeVariable) == "mongodb" }
+
+// embeddedOnly skips a test of what only the embedded store has.
+func embeddedOnly(t *testing.T) {
+	t.Helper()
+	if onMongoDB() {
+		t.Skip("a test of the embedded store")
+	}
+}
+
+// onMongoDBAnyway skips a test that is on MongoDB by itself where all are: the run on the embedded
+// store has had it.
+func onMongoDBAnyway(t *testing.T) {
+	t.Helper()
+	if onMongoDB() {
+		t.Skip("a test that runs on MongoDB anyway")
+	}
+}
+
+// databases are the addresses of those on MongoDB, by the data folders that they stand for.
+var databases sync.Map
+
+// storeIn returns the variables of the store that belongs to a data folder, and more.
+func storeIn(t *testing.T, dir string, more map[string]string) map[string]string {
+	t.Helper()
+	all := map[string]string{"DATA_DIR": dir}
+	if onMongoDB() && more["MONGODB_URI"] == "" {
+		uri, known := databases.Load(dir)
+		if !known {
+			uri = mongod.Database(t)
+			databases.Store(dir, uri)
+		}
+		all["MONGODB_URI"], _ = uri.(string)
+	}
+	maps.Copy(all, more)
+	return all
 }
 
 // world is the whole server in this process, on a real socket and a real store.
@@ -56,11 +104,9 @@ func (l *logBook) String() string {
 // start runs a server in dir with these variables on top of generous limits.
 func start(t *testing.T, dir string, vars map[string]string) *world {
 	t.Helper()
-	all := map[string]string{"DATA_DIR": dir, "RATE_LIMIT_FACTOR": "1000", "LOG_LEVEL": "debug"}
-	for k, v := range vars {
-		all[k] = v
-	}
-	c, err := app.LoadConfig(all)
+	all := map[string]string{"RATE_LIMIT_FACTOR": "1000", "LOG_LEVEL": "debug"}
+	maps.Copy(all, vars)
+	c, err := app.LoadConfig(storeIn(t, dir, all))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +130,33 @@ func start(t *testing.T, dir string, vars map[string]string) *world {
 	select {
 	case a := <-addr:
 		w.url = "http://" + a.String()
+		w.active(ended)
 	case err := <-ended:
 		ended <- err
 		t.Fatalf("the server did not start: %v", err)
 	}
 	return w
+}
+
+// active waits until the server serves: on MongoDB it listens before that.
+func (w *world) active(ended chan error) {
+	w.t.Helper()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
+	for ctx := w.ctx(); ; {
+		got, err := (&testkit.REST{BaseURL: w.url, HTTP: w.http}).Do(ctx, "GET", "/readyz", nil)
+		if err == nil && got.Status == http.StatusOK && string(got.Body) == "ok\n" {
+			return
+		}
+		select {
+		case <-poll.C:
+		case err := <-ended:
+			ended <- err
+			w.t.Fatalf("the server ended before it served: %v", err)
+		case <-ctx.Done():
+			w.t.Fatalf("the server does not serve: %d %s, %v; its log:\n%s", got.Status, got.Body, err, w.log)
+		}
+	}
 }
 
 func newWorld(t *testing.T) *world { return start(t, t.TempDir(), nil) }

@@ -45,6 +45,9 @@ func body[In any](w http.ResponseWriter, r *http.Request) (In, error) {
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return none, errTooLarge
 	}
+	if f := (*fault.Fault)(nil); errors.As(err, &f) {
+		return none, f // the server does not wait for the rest
+	}
 	if err != nil {
 		return none, errUnread.Because(err)
 	}

@@ -33,7 +33,7 @@ export function launch(): Promise<Browser> {
 export class Window {
   /** What went wrong in the page: errors, and what its policy forbade. */
   readonly errors: string[] = []
-  /** While the server is away, requests fail; that is no error of the page. */
+  /** While the server is away, or stands by, requests fail; that is no error of the page. */
   serverIsAway = false
 
   private constructor(
@@ -104,6 +104,6 @@ export class Window {
     const text = message.text()
     // Whoever is not logged in learns it from this answer.
     if (url === `${this.url}/api/refresh` && text.includes('401')) return true
-    return this.serverIsAway && (text.includes('net::ERR_') || text.startsWith('WebSocket connection to'))
+    return this.serverIsAway && (text.includes('net::ERR_') || text.includes('status of 503') || text.startsWith('WebSocket connection to'))
   }
 }

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -30,6 +31,14 @@ async function freePort(): Promise<number> {
   throw new Error('no port is free')
 }
 
+/** The variables of the store: with PRYDE_TEST_STORE=mongodb a new database at MONGODB_TEST_URI, see internal/testkit/mongod/with. */
+function store(): Record<string, string> {
+  if (process.env['PRYDE_TEST_STORE'] !== 'mongodb') return {}
+  const uri = new URL(process.env['MONGODB_TEST_URI'] ?? '')
+  uri.pathname = `/test_${randomBytes(6).toString('hex')}`
+  return { MONGODB_URI: uri.href }
+}
+
 /** The process ended before it was ready. */
 class Ended extends Error {
   constructor(code: number) {
@@ -37,7 +46,7 @@ class Ended extends Error {
   }
 }
 
-/** The real binary with a data folder of its own. It keeps port and data over restarts. */
+/** The real binary with a store of its own. It keeps port and data over restarts. */
 export class Server {
   readonly url: string
   private process: ChildProcess | undefined
@@ -55,7 +64,7 @@ export class Server {
   static async start(limitFactor = 1_000, vars: Record<string, string> = {}): Promise<Server> {
     if (!existsSync(binary)) throw new Error(`${binary} is missing: run make build`)
     for (let i = 1; ; i++) {
-      const server = new Server(await freePort(), mkdtempSync(join(tmpdir(), 'pryde-')), limitFactor, vars)
+      const server = new Server(await freePort(), mkdtempSync(join(tmpdir(), 'pryde-')), limitFactor, { ...store(), ...vars })
       try {
         await server.run()
         return server
@@ -72,9 +81,10 @@ export class Server {
     const env = { PATH: process.env['PATH'], HOST: '127.0.0.1', PORT: String(this.port), DATA_DIR: this.data, RATE_LIMIT_FACTOR: String(this.limitFactor), ...this.vars }
     const child = spawn(binary, { env, stdio: ['ignore', 'ignore', 'inherit'] })
     this.process = child
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 400; i++) {
       if (child.exitCode !== null) throw new Ended(child.exitCode)
-      if (await fetch(`${this.url}/readyz`).then((r) => r.ok, () => false)) return
+      // One that stands by is ready too, and serves nobody.
+      if (await fetch(`${this.url}/readyz`).then((r) => r.text(), () => '') === 'ok\n') return
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
     throw new Error('the server did not become ready')
