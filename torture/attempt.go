@@ -16,6 +16,7 @@ import (
 const (
 	maxBurst = 16 // messages that leave a socket without waiting
 	maxDone  = 32 // acknowledged attempts that a device remembers
+	maxOpen  = 16 // attempts that failed, before a device does nothing else than to try them again
 )
 
 // An attempt is one message that somebody means to send once. Its name is its text too.
@@ -35,6 +36,9 @@ func (d *device) peer() id.User { return d.w.people[d.random.IntN(len(d.w.people
 // something does one of the things that people and their clients do.
 func (d *device) something(ctx context.Context) {
 	switch n := d.random.IntN(60); {
+	case len(d.open) > maxOpen:
+		d.wait(ctx, pause)
+		d.retry(ctx, true)
 	case n == 0:
 		d.leave(ctx)
 	case n < 26:
@@ -44,9 +48,11 @@ func (d *device) something(ctx context.Context) {
 		d.burst(ctx, d.peer)
 	case n < 48:
 		d.bothDoors(ctx, d.attempt(d.peer()))
-	case n < 54:
+	case n < 53:
 		a := d.attempt(d.peer())
-		d.conclude(a, d.post(ctx, a))
+		d.conclude(a, d.post(ctx, d.rest(), a))
+	case n < 55:
+		d.markRead(ctx)
 	case len(d.done) > 0:
 		a := d.done[d.random.IntN(len(d.done))]
 		d.await(ctx, a, d.ask(a))
@@ -68,10 +74,10 @@ func (d *device) burst(ctx context.Context, to func() id.User) {
 
 // bothDoors makes one attempt over both doors at once, over the socket twice.
 func (d *device) bothDoors(ctx context.Context, a *attempt) {
-	first, second := d.ask(a), d.ask(a)
+	first, second, rest := d.ask(a), d.ask(a), d.rest()
 	var posted bool
 	var wg sync.WaitGroup
-	wg.Go(func() { posted = d.post(ctx, a) })
+	wg.Go(func() { posted = d.post(ctx, rest, a) })
 	one := d.await(ctx, a, first)
 	two := d.await(ctx, a, second)
 	wg.Wait()
@@ -84,6 +90,7 @@ func (d *device) conclude(a *attempt, acknowledged bool) {
 		d.open = append(d.open, a)
 		return
 	}
+	d.w.acked.Add(1)
 	d.done = append(d.done, a)
 	if len(d.done) > maxDone {
 		d.done = d.done[1:]
@@ -103,7 +110,7 @@ func (d *device) retry(ctx context.Context, giveUp bool) {
 			return
 		case giveUp && d.random.IntN(4) == 0:
 		case d.random.IntN(2) == 0:
-			d.conclude(a, d.post(ctx, a))
+			d.conclude(a, d.post(ctx, d.rest(), a))
 		default:
 			d.conclude(a, d.await(ctx, a, d.ask(a)))
 		}
@@ -133,29 +140,61 @@ func (d *device) await(ctx context.Context, a *attempt, p *testkit.Pending) bool
 	if p == nil {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	raw, err := p.Wait(ctx)
-	if err != nil {
-		return false
-	}
 	var ack struct {
 		wire.Sent
 		Code string `json:"code"`
 	}
-	if err := json.Unmarshal(raw, &ack); err != nil {
+	return d.reply(ctx, p, &ack) && d.answered(a, d.connection, ack.Success, ack.MessageID, ack.Duplicate, ack.Code)
+}
+
+// reply waits for an acknowledgement and reports whether it came. A socket on which it does not
+// come in time is given up.
+func (d *device) reply(ctx context.Context, p *testkit.Pending, into any) bool {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	raw, err := p.Wait(ctx)
+	if err != nil {
+		if d.conn.Err() == nil {
+			d.conn.Close()
+			d.at++
+		}
+		return false
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
 		d.w.note("%s got an acknowledgement that cannot be read: %v", d.name, err)
 		return false
 	}
-	return d.answered(a, d.connection, ack.Success, ack.MessageID, ack.Duplicate, ack.Code)
+	return true
+}
+
+// markRead says that everything that was heard of somebody is read. What some people write is
+// never read, so that a count that is wrong stays wrong.
+func (d *device) markRead(ctx context.Context) {
+	peer := d.w.people[d.random.IntN(len(d.w.people)/2)].id
+	d.mu.Lock()
+	newest := d.newest[peer]
+	d.mu.Unlock()
+	if newest.IsZero() {
+		return
+	}
+	p, err := d.conn.Ask(wire.SayRead.Name(), wire.ReadUpTo{ConversationWith: peer, LastReadMessageID: newest})
+	if err != nil {
+		return
+	}
+	var ack wire.Noted
+	if d.reply(ctx, p, &ack) && ack.Success {
+		d.w.history.Add(testkit.Entry{
+			Kind: testkit.Marked, Client: d.name, User: d.person.id.String(), Peer: peer.String(), Item: testkit.Item{Message: newest.String()},
+		})
+	}
 }
 
 // post makes an attempt over the REST door and reports whether it succeeded.
-func (d *device) post(ctx context.Context, a *attempt) bool {
+func (d *device) post(ctx context.Context, rest *testkit.REST, a *attempt) bool {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	d.w.history.Add(d.entry(testkit.Tried, a, 0))
-	m, again, err := d.person.rest.PostMessage(ctx, wire.PostedMessage{Recipient: a.to, Content: a.name, TempID: a.name})
+	m, again, err := rest.PostMessage(ctx, wire.PostedMessage{Recipient: a.to, Content: a.name, TempID: a.name})
 	if refused, ok := errors.AsType[*testkit.StatusError](err); ok {
 		return d.answered(a, 0, false, m.ID, false, refused.Code)
 	}

@@ -11,20 +11,23 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"pryde/internal/id"
 	"pryde/internal/testkit"
 	"pryde/internal/wire"
 )
 
 const (
-	callTimeout = 10 * time.Second // for a connect, an acknowledgement, an answer
+	callTimeout = 6 * time.Second // for a connect, an acknowledgement, an answer
 	pause       = 50 * time.Millisecond
+	syncEvery   = 300 * time.Millisecond // while syncs fail
 	maxAway     = 400 * time.Millisecond
 )
 
 // errLockedOut ends a device whose account the server no longer knows.
 var errLockedOut = errors.New("the server no longer knows the account")
 
-// A device is one client of a person: one socket at a time, and the REST door.
+// A device is one client of a person: one socket at a time, and the REST door. It knows the
+// addresses of all servers, and goes to another one when one does not take it.
 type device struct {
 	w      *world
 	person *person
@@ -34,18 +37,22 @@ type device struct {
 	open   []*attempt // that nobody has answered yet
 	done   []*attempt // the newest that were acknowledged
 
+	at         int           // the server that it talks to, counted round and round
 	conn       *testkit.Conn // nil before the first
 	connection int           // counts the sockets
+	asked      time.Time     // for a sync
 
 	mu     sync.Mutex
-	known  wire.Offset // all before it is known
-	ahead  wire.Offset // of the newest event, while the sync is not back
-	inStep bool        // the sync is back
+	known  wire.Offset            // all before it is known
+	ahead  wire.Offset            // of the newest event, while the sync is not back
+	inStep bool                   // the sync is back
+	heard  wire.Offset            // the last one on this socket
+	newest map[id.User]id.Message // that was heard of somebody
 }
 
 func newDevice(w *world, p *person, number int) *device {
 	return &device{
-		w: w, person: p, name: fmt.Sprintf("device%d", number), random: w.randomness(uint64(number) + 1),
+		w: w, person: p, name: fmt.Sprintf("device%d", number), random: w.randomness(uint64(number) + 1), newest: map[id.User]id.Message{},
 	}
 }
 
@@ -61,6 +68,7 @@ func (d *device) act(acting, settling context.Context) {
 		}
 		d.retry(settling, true)
 		for acting.Err() == nil && d.conn.Err() == nil && d.sent < maxAttempts {
+			d.catchUp(settling)
 			d.something(settling)
 		}
 		if d.sent >= maxAttempts {
@@ -95,7 +103,7 @@ func (d *device) settle(ctx context.Context) error {
 		if err == nil {
 			d.retry(ctx, false)
 			if len(d.open) == 0 {
-				if err = d.sync(ctx, d.offset()); err == nil {
+				if err = d.sync(ctx); err == nil {
 					return nil
 				}
 			}
@@ -113,23 +121,37 @@ func (d *device) hangUp() {
 	}
 }
 
+// rest is the other door of the server that the device talks to, or now and then of any.
+func (d *device) rest() *testkit.REST {
+	at := d.at
+	if d.random.IntN(4) == 0 {
+		at = d.random.IntN(2)
+	}
+	return &testkit.REST{BaseURL: d.w.url(at), Token: d.person.token}
+}
+
 // connect opens a socket where none lives, waits until it hears the events of its user, and
-// asks for what it missed.
+// asks for what it missed. Where it cannot, the next server is tried the next time.
 func (d *device) connect(ctx context.Context) error {
 	if d.conn != nil && d.conn.Err() == nil {
 		return nil
 	}
 	d.hangUp()
-	if err := d.w.up.pass(ctx); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if err := d.dial(ctx); err != nil {
+		d.at++
+		return err
+	}
+	if d.stands() {
+		return nil
+	}
+	return d.sync(ctx)
+}
+
+// dial opens a socket and waits until it hears the events of its user.
+func (d *device) dial(ctx context.Context) error {
 	d.connection++
-	since := d.offset()
-	d.mu.Lock()
-	d.inStep, d.ahead = false, wire.Offset{}
-	d.mu.Unlock()
 	joined := make(chan struct{}, 1)
 	connection := d.connection
 	dialer := testkit.Dialer{OnEvent: func(e testkit.Event) {
@@ -142,7 +164,8 @@ func (d *device) connect(ctx context.Context) error {
 		}
 		d.hear(connection, e)
 	}}
-	conn, err := dialer.Dial(ctx, d.w.server.BaseURL, d.person.rest.Token)
+	from := d.place(&dialer)
+	conn, err := dialer.Dial(ctx, d.w.url(d.at), d.person.token)
 	if err != nil {
 		return d.refused(err)
 	}
@@ -155,12 +178,44 @@ func (d *device) connect(ctx context.Context) error {
 		conn.Close()
 		return ctx.Err()
 	}
-	d.w.history.Add(testkit.Entry{Kind: testkit.Connected, Client: d.name, Connection: connection, User: d.person.id.String()})
-	if err := d.sync(ctx, since); err != nil {
-		conn.Close()
-		return err
+	e := testkit.Entry{Kind: testkit.Connected, Client: d.name, Connection: connection, User: d.person.id.String()}
+	if dialer.PID != "" && conn.PID() == dialer.PID {
+		e.Since = from.Seq
+		d.mu.Lock()
+		d.known, d.inStep = newer(d.known, d.ahead), true
+		d.mu.Unlock()
 	}
+	d.w.history.Add(e)
 	return nil
+}
+
+// place names the state of the last socket to a dialer, half of the time, where nothing was
+// missing on that.
+func (d *device) place(dialer *testkit.Dialer) (from wire.Offset) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.inStep && d.heard.Seq > 0 && d.random.IntN(2) == 0 {
+		from = d.heard
+		dialer.PID, dialer.Offset = d.conn.PID(), from.String()
+	} else {
+		d.heard = wire.Offset{}
+	}
+	d.inStep, d.ahead = false, wire.Offset{}
+	return from
+}
+
+// stands reports whether nothing is missing.
+func (d *device) stands() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.inStep
+}
+
+// catchUp asks for what was missed where the last answer was none.
+func (d *device) catchUp(ctx context.Context) {
+	if !d.stands() && time.Since(d.asked) > syncEvery {
+		_ = d.sync(ctx) // the next time
+	}
 }
 
 // refused looks whether the server has forgotten the account.
@@ -182,6 +237,10 @@ func (d *device) refused(err error) error {
 
 // hear records a durable event about a message. It runs on the socket's reader.
 func (d *device) hear(connection int, e testkit.Event) {
+	offset, err := wire.ParseOffset(e.Offset())
+	if err == nil && offset.Seq > 0 {
+		d.advance(offset)
+	}
 	if e.Name != wire.MessageNew.Name() && e.Name != wire.MessageSent.Name() {
 		return
 	}
@@ -190,16 +249,20 @@ func (d *device) hear(connection int, e testkit.Event) {
 		d.w.note("%s heard %s that is no message: %v", d.name, e.Name, err)
 		return
 	}
-	offset, err := wire.ParseOffset(e.Offset())
 	seen := item(m)
 	seen.Seq = 0
 	if err == nil {
 		seen.Seq = offset.Seq
-		d.advance(offset)
 	}
 	d.w.history.Add(testkit.Entry{
 		Kind: testkit.Saw, Client: d.name, Connection: connection, User: d.person.id.String(), Event: e.Name, Item: seen,
 	})
+	d.w.heard.Add(1)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m.Sender.ID != d.person.id {
+		d.newest[m.Sender.ID] = m.ID
+	}
 }
 
 // advance moves what is known, or would be if the sync were back: until then what lies
@@ -207,6 +270,7 @@ func (d *device) hear(connection int, e testkit.Event) {
 func (d *device) advance(o wire.Offset) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.heard = newer(d.heard, o)
 	if d.inStep {
 		d.known = newer(d.known, o)
 	} else {
@@ -221,17 +285,16 @@ func newer(a, b wire.Offset) wire.Offset {
 	return a
 }
 
-func (d *device) offset() wire.Offset {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.known
-}
-
-// sync asks for what was missed since an offset.
-func (d *device) sync(ctx context.Context, since wire.Offset) error {
+// sync asks for what was missed.
+func (d *device) sync(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	answer, err := d.person.rest.Sync(ctx, since.String())
+	d.asked = time.Now()
+	d.mu.Lock()
+	since := d.known
+	d.mu.Unlock()
+	// From where the socket is: another server may not know yet what that one tells.
+	answer, err := (&testkit.REST{BaseURL: d.w.url(d.at), Token: d.person.token}).Sync(ctx, since.String())
 	if err != nil {
 		return d.refused(err)
 	}
@@ -241,7 +304,7 @@ func (d *device) sync(ctx context.Context, since wire.Offset) error {
 	})
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.known = newer(answer.Seq, d.ahead)
+	d.known = newer(newer(d.known, answer.Seq), d.ahead)
 	d.inStep = true
 	return nil
 }

@@ -7,11 +7,14 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pryde/internal/id"
 	"pryde/internal/testkit"
+	"pryde/internal/testkit/mongod"
 	"pryde/internal/wire"
 	"pryde/torture/powercut"
 )
@@ -19,140 +22,163 @@ import (
 const (
 	people      = 5
 	twoDevices  = 2 // of them have a second device
-	syncDelay   = 2 * time.Millisecond
-	joinTimeout = 60 * time.Second // for all accounts
-	settleTime  = 45 * time.Second // for what is open when the faults end
+	joinTimeout = 60 * time.Second
+	settleTime  = 60 * time.Second // for what is open when the faults end
+	readTimeout = 2 * time.Minute  // for everything that is stored
 	// maxAttempts bounds what one device sends.
 	maxAttempts = 50_000
-
-	minCalm = 300 * time.Millisecond // between a start and the next fault
-	maxCalm = 1500 * time.Millisecond
 )
 
 // A config is what a run is made of.
 type config struct {
 	binary   string
+	store    store
+	nodes    int // of the replica set; 0: as many as are usual with the store
 	duration time.Duration
+	messages int      // the run ends before its duration once so many are acknowledged
+	faults   int      // and so many faults have happened; it must reach both. 0 and 0: it does not
+	only     []string // the faults that happen; empty: all
 	seed     uint64
 	race     bool
 	out      io.Writer
-	log      io.Writer // gets faults and the server's output; may be nil
+	log      io.Writer // gets faults and the servers' output; may be nil
 }
 
-// A world is the server, its disk and the people who use it.
+// A world is the servers, what keeps their data, and the people who use them.
 type world struct {
 	config
 	history *testkit.History
+	book    *book
+	dir     string
+	vars    []string     // of every server
 	disk    *powercut.FS // nil where there is none
-	server  *testkit.Server
-	up      *gate
+	db      *database    // nil on the embedded store
 	people  []*person
-	kills   int
-	cuts    int
+	count   map[string]int // of the faults that happened, by name
+
+	acked, heard atomic.Int64 // attempts that succeeded; events that told of a message
+
+	mu        sync.Mutex
+	instances []*instance // grows only
 }
 
 // A person has an account; a device of theirs is a client.
 type person struct {
-	id   id.User
-	rest *testkit.REST
+	id    id.User
+	token string
 }
 
 // randomness returns the numbers that settle what one part of a run does.
 func (c config) randomness(part uint64) *rand.Rand { return rand.New(rand.NewPCG(c.seed, part)) }
 
 func (w *world) note(format string, args ...any) {
-	if w.log != nil {
-		_, _ = fmt.Fprintf(w.log, "torture: "+format+"\n", args...)
-	}
+	_, _ = fmt.Fprintf(w.book, "time=%s torture: "+format+"\n", append([]any{time.Now().UTC().Format("2006-01-02T15:04:05.000Z")}, args...)...)
 }
 
-// run lets people use a server that is killed again and again, and judges what they saw.
-// Its error is trouble with the run itself; what the server did wrong is in the report.
+// run lets people use servers to which bad things happen, and judges what they saw.
+// Its error is trouble with the run itself; what the servers did wrong is in the report.
 func run(ctx context.Context, c config) (report, error) {
 	began := time.Now()
-	dir, err := os.MkdirTemp("", "torture-data-")
+	book, err := openBook(c.seed, c.log)
 	if err != nil {
 		return report{}, err
 	}
-	w := &world{config: c, history: testkit.NewHistory(time.Now), up: newGate()}
-	broken, err := w.live(ctx, dir)
-	err = errors.Join(err, w.clean(dir))
-	return report{
-		seed: c.seed, took: time.Since(began), kills: w.kills, cuts: w.cuts, history: w.history,
-		violations: append(broken, testkit.Check(w.history)...),
-	}, err
+	dir, err := os.MkdirTemp("", "torture-data-")
+	if err != nil {
+		return report{}, errors.Join(err, book.close())
+	}
+	w := &world{config: c, history: testkit.NewHistory(time.Now), book: book, dir: dir, count: map[string]int{}}
+	found, err := w.live(ctx)
+	err = errors.Join(err, w.clean(), book.close())
+	switch {
+	case errors.Is(err, mongod.ErrNone):
+		return report{}, errors.Join(err, book.remove())
+	case err != nil:
+		return report{}, fmt.Errorf("%w; the log is in %s", err, book.path)
+	}
+	r := report{
+		seed: c.seed, store: c.store, took: time.Since(began), faults: w.count, history: w.history, book: book.path,
+		violations: found,
+	}
+	if len(found) == 0 {
+		r.violations = testkit.Check(w.history) // else not everything was read
+	}
+	if len(r.violations) > 0 {
+		return r, nil
+	}
+	if got := int(w.acked.Load()); got < c.messages || r.total() < c.faults {
+		err = fmt.Errorf("only %d messages and %d faults of %d and %d in %s", got, r.total(), c.messages, c.faults, c.duration)
+	}
+	return r, errors.Join(err, book.remove())
 }
 
-// clean ends the server and unmounts its disk, whatever happened before.
-func (w *world) clean(dir string) error {
-	if w.server != nil {
-		w.server.Kill()
+// clean ends everything, whatever happened before.
+func (w *world) clean() error {
+	var errs []error
+	for _, i := range w.all() {
+		i.server.Kill()
+	}
+	if w.db != nil {
+		errs = append(errs, w.db.close())
 	}
 	if w.disk != nil {
-		if err := w.disk.Unmount(); err != nil {
-			return err
-		}
+		errs = append(errs, w.disk.Unmount())
 	}
-	return os.RemoveAll(dir)
+	if err := errors.Join(errs...); err != nil {
+		return err // the folder may be in use
+	}
+	return os.RemoveAll(w.dir)
 }
 
 // live runs the world to the end of the last reading.
-func (w *world) live(ctx context.Context, dir string) ([]testkit.Violation, error) {
-	if err := w.mount(dir); err != nil {
+func (w *world) live(ctx context.Context) ([]testkit.Violation, error) {
+	if err := w.keep(ctx); err != nil {
 		return nil, err
 	}
-	var err error
-	w.server, err = testkit.StartServer(ctx, testkit.ServerConfig{
-		Binary: w.binary, DataDir: dir, Output: w.log, Env: []string{"ACCESS_TOKEN_EXPIRY=25h"},
-	})
+	first, err := w.open(ctx)
+	if err == nil {
+		err = w.serving(ctx, first)
+	}
 	if err != nil {
 		return nil, err
 	}
-	w.up.open()
-	if err := w.join(ctx); err != nil {
+	if err := w.join(ctx, first); err != nil {
 		return nil, err
 	}
-	if broken, err := w.torture(ctx); broken != nil || err != nil {
-		return broken, err
+	if found, err := w.torture(ctx); found != nil || err != nil {
+		return found, err
 	}
-	if err := w.read(ctx); err != nil {
+	if err := w.readTwice(ctx); err != nil {
+		if bad, ok := errors.AsType[broken](err); ok {
+			return []testkit.Violation{{Rule: bad.rule, Text: bad.Error()}}, nil
+		}
 		return nil, err
-	}
-	if err := w.server.Stop(); err != nil {
-		return []testkit.Violation{{Rule: "stops", Text: err.Error()}}, nil
 	}
 	return nil, nil
 }
 
-// mount puts a disk that can lose its power under the data, where this machine has one.
-func (w *world) mount(dir string) (err error) {
-	w.disk, err = powercut.Mount(dir, powercut.Options{Seed: w.seed, SyncDelay: syncDelay})
-	if err == nil {
-		return nil
-	}
-	w.disk = nil
-	if !errors.Is(err, powercut.ErrUnavailable) || os.Getenv("CI") == "true" {
-		return err
-	}
-	_, err = fmt.Fprintln(w.out, "POWER CUTS ARE NOT TESTED HERE, ONLY KILLS:", err)
-	return err
+// A broken promise is one that no history shows.
+type broken struct {
+	rule testkit.Rule
+	error
 }
 
+func (b broken) Unwrap() error { return b.error }
+
 // join makes the accounts.
-func (w *world) join(ctx context.Context) error {
+func (w *world) join(ctx context.Context, at *instance) error {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
 	for i := range people {
 		name := fmt.Sprintf("person%d", i)
-		rest := &testkit.REST{BaseURL: w.server.BaseURL}
-		in, err := rest.SignUp(ctx, wire.SignUp{
+		in, err := (&testkit.REST{BaseURL: at.server.BaseURL}).SignUp(ctx, wire.SignUp{
 			FullName: "Person " + name, Username: name, Email: name + "@example.test",
 			Password: "Correct-horse-42-" + name, Birthday: "1990-01-01",
 		})
 		if err != nil {
 			return fmt.Errorf("sign up %s: %w", name, err)
 		}
-		p := &person{id: in.User.ID, rest: rest.As(in.AccessToken)}
+		p := &person{id: in.User.ID, token: in.AccessToken}
 		w.people = append(w.people, p)
 		w.history.Add(testkit.Entry{Kind: testkit.Joined, User: p.id.String()})
 	}
@@ -163,7 +189,7 @@ func (w *world) join(ctx context.Context) error {
 func (w *world) torture(ctx context.Context) ([]testkit.Violation, error) {
 	acting, stop := context.WithTimeout(ctx, w.duration)
 	defer stop()
-	settling, give := context.WithTimeout(ctx, w.duration+settleTime)
+	settling, give := context.WithCancel(ctx)
 	defer give()
 	var wg sync.WaitGroup
 	stuck := make([]error, len(w.people)+twoDevices)
@@ -176,82 +202,79 @@ func (w *world) torture(ctx context.Context) ([]testkit.Violation, error) {
 		})
 	}
 	err := w.harm(ctx, acting)
+	stop()
 	if err != nil {
 		give()
 	}
+	late := time.AfterFunc(settleTime, give)
 	wg.Wait()
-	switch {
+	late.Stop()
+	switch bad, isBroken := errors.AsType[broken](err); {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case isBroken:
+		return []testkit.Violation{{Rule: bad.rule, Text: bad.Error()}}, nil
 	case err != nil:
-		return []testkit.Violation{{Rule: "lives", Text: err.Error()}}, nil
+		return nil, err
 	}
-	var broken []testkit.Violation
+	var violations []testkit.Violation
 	for _, err := range stuck {
 		if err != nil {
-			broken = append(broken, testkit.Violation{Rule: "settles", Text: err.Error()})
+			violations = append(violations, testkit.Violation{Rule: "settles", Text: err.Error()})
 		}
 	}
-	return broken, nil
+	return violations, nil
 }
 
-// harm kills the server and cuts its power at random times and starts it again, until
-// acting ends. Its error is a server that does not start any more, or ends by itself.
-func (w *world) harm(ctx, acting context.Context) error {
-	random := w.randomness(0)
-	for {
-		calm := time.NewTimer(minCalm + time.Duration(random.Int64N(int64(maxCalm-minCalm))))
-		select {
-		case <-calm.C:
-		case <-acting.Done():
-			calm.Stop()
-			return nil
-		case <-w.server.Exited():
-			calm.Stop()
-			return fmt.Errorf("the server ended by itself; it printed:\n%s", last(w.server.Output()))
-		}
-		w.up.close()
-		if err := w.fault(w.disk != nil && random.IntN(2) == 0); err != nil {
-			return err
-		}
-		if err := w.server.Start(ctx); err != nil {
-			return err
-		}
-		w.up.open()
+// readTwice records what is stored, before and after a restart.
+func (w *world) readTwice(ctx context.Context) error {
+	active, err := w.active(ctx)
+	if err != nil {
+		return err
 	}
-}
-
-// last is the end of a long text.
-func last(s string) string { return s[max(0, len(s)-4000):] }
-
-func (w *world) fault(power bool) error {
-	if !power {
-		w.kills++
-		w.note("kill")
-		w.server.Kill()
-		w.history.Add(testkit.Entry{Kind: testkit.Crashed, Note: "kill"})
-		return nil
+	if err := w.read(ctx, active); err != nil {
+		return err
 	}
-	w.cuts++
-	w.note("power cut")
-	w.disk.Cut()
-	w.server.Kill()
-	w.history.Add(testkit.Entry{Kind: testkit.Crashed, Note: "power cut"})
-	return w.disk.Restore()
+	for _, i := range w.all() {
+		if i != active {
+			if err := w.stop(i); err != nil {
+				return err
+			}
+		}
+	}
+	if err := w.stop(active); err != nil {
+		return err
+	}
+	if err := w.start(ctx, active); err != nil {
+		return err
+	}
+	if err := w.until(ctx, "the only server serves and nothing waits to be stored", func() bool { return w.says(ctx, active) == "ok\n" }); err != nil {
+		return err
+	}
+	if err := w.read(ctx, active); err != nil {
+		return err
+	}
+	return w.stop(active)
 }
 
 // read records what is stored, as both people of each conversation read it.
-func (w *world) read(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, settleTime)
+func (w *world) read(ctx context.Context, at *instance) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	for _, p := range w.people {
+		rest := &testkit.REST{BaseURL: at.server.BaseURL, Token: p.token}
 		for _, peer := range w.people {
-			thread, err := p.rest.Thread(ctx, peer.id)
+			thread, err := rest.Thread(ctx, peer.id)
 			if err != nil {
-				return fmt.Errorf("read what is stored: %w", err)
+				return broken{"reads", fmt.Errorf("read what is stored: %w", err)}
 			}
 			w.history.Add(testkit.Entry{Kind: testkit.Stored, User: p.id.String(), Peer: peer.id.String(), Items: items(thread)})
 		}
+		list, err := rest.Conversations(ctx)
+		if err != nil {
+			return broken{"reads", fmt.Errorf("read the list: %w", err)}
+		}
+		w.history.Add(testkit.Entry{Kind: testkit.Listed, User: p.id.String(), Rows: rows(list)})
 	}
 	return nil
 }
@@ -271,42 +294,42 @@ func item(m wire.Message) testkit.Item {
 	}
 }
 
-// A gate lets people wait while the server is down. It is safe for concurrent use.
-type gate struct {
-	mu     sync.Mutex
-	opened chan struct{}
-	isOpen bool
-}
-
-func newGate() *gate { return &gate{opened: make(chan struct{})} }
-
-func (g *gate) open() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.isOpen {
-		g.isOpen = true
-		close(g.opened)
+func rows(list []wire.Conversation) []testkit.Row {
+	out := make([]testkit.Row, len(list))
+	for i, c := range list {
+		out[i] = testkit.Row{Peer: c.ID.String(), Unread: c.UnreadCount}
+		if c.LastMessage != nil {
+			out[i].Last = c.LastMessage.ID.String()
+		}
+		if c.LastReadMessageID != nil {
+			out[i].Read = c.LastReadMessageID.String()
+		}
 	}
+	return out
 }
 
-func (g *gate) close() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.isOpen {
-		g.isOpen = false
-		g.opened = make(chan struct{})
-	}
+// A book takes down what happens to the servers and what they print. It is safe for concurrent use.
+type book struct {
+	path string
+	file *os.File
+	also io.Writer // may be nil
+	mu   sync.Mutex
 }
 
-// pass waits until the gate is open.
-func (g *gate) pass(ctx context.Context) error {
-	g.mu.Lock()
-	opened := g.opened
-	g.mu.Unlock()
-	select {
-	case <-opened:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+func openBook(seed uint64, also io.Writer) (*book, error) {
+	path := filepath.Join(os.TempDir(), fmt.Sprintf("torture-%d.log", seed))
+	f, err := os.Create(path)
+	return &book{path: path, file: f, also: also}, err
 }
+
+func (b *book) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.also != nil {
+		_, _ = b.also.Write(p)
+	}
+	return b.file.Write(p)
+}
+
+func (b *book) close() error  { return b.file.Close() }
+func (b *book) remove() error { return os.Remove(b.path) }

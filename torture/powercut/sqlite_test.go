@@ -38,6 +38,10 @@ func play(role, path string) error {
 		return writeRows(path, role)
 	case "read":
 		return readRows(path)
+	case "append":
+		return appendRecords(path)
+	case "recover":
+		return readRecords(path)
 	default:
 		return touchFiles(path)
 	}
