@@ -32,7 +32,7 @@ func (b *bench) connect(ctx context.Context) (_ []figure, err error) {
 	var seconds, processor, p50, p99 []float64
 	for round := range b.rounds {
 		if round > 0 {
-			if err := errors.Join(w.server.Stop(), w.server.Start(ctx)); err != nil {
+			if err := errors.Join(w.server.Stop(), w.server.Start(ctx), w.server.Active(ctx)); err != nil {
 				return nil, err
 			}
 		}

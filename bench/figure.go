@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 // A figure is one thing that was measured.
 type figure struct {
+	Store    kind     `json:"store"`
 	Scenario string   `json:"scenario"`
 	Name     string   `json:"name"`
 	Value    *float64 `json:"value"` // null: not measured, and Note says why
@@ -24,6 +26,7 @@ type figure struct {
 	Met      *bool    `json:"met,omitzero"`
 	Samples  int      `json:"samples"`
 	Note     string   `json:"note,omitzero"`
+	Load     string   `json:"load"` // of the machine when the scenario began
 }
 
 // measured makes a figure without a goal.
@@ -36,8 +39,8 @@ func millis(name string, d time.Duration, samples int) figure {
 	return measured(name, float64(d)/float64(time.Millisecond), "ms", samples)
 }
 
-// missing makes a figure that could not be measured.
-func missing(name, unit, why string) figure { return figure{Name: name, Unit: unit, Note: why} }
+// missing makes a figure of a time that could not be measured.
+func missing(name, why string) figure { return figure{Name: name, Unit: "ms", Note: why} }
 
 // atMost sets the goal that the value does not exceed.
 func (f figure) atMost(goal float64) figure {
@@ -66,11 +69,15 @@ type report struct {
 	Figures []figure `json:"figures"`
 }
 
-func (r report) print(w io.Writer) {
-	fmt.Fprintln(w)
-	fmt.Fprintln(w, r.Machine)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "scenario\tfigure\tvalue\tunit\tgoal\tmet\tsamples\tnote")
+// finish notes how busy the machine was in the end.
+func (r *report) finish() { r.Machine.LoadAfter = loadAverage() }
+
+// columns are the heads of the table.
+var columns = []string{"store", "scenario", "figure", "value", "unit", "goal", "met", "samples", "note"}
+
+// rows are the lines of the table.
+func (r report) rows() [][]string {
+	var rows [][]string
 	for _, f := range r.Figures {
 		value, met := "not measured", ""
 		if f.Value != nil {
@@ -79,9 +86,29 @@ func (r report) print(w io.Writer) {
 		if f.Met != nil {
 			met = map[bool]string{true: "yes", false: "NO"}[*f.Met]
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", f.Scenario, f.Name, value, f.Unit, f.Goal, met, f.Samples, f.Note)
+		rows = append(rows, []string{string(f.Store), f.Scenario, f.Name, value, f.Unit, f.Goal, met, strconv.Itoa(f.Samples), f.Note})
+	}
+	return rows
+}
+
+func (r report) print(w io.Writer) {
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, r.Machine)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range append([][]string{columns}, r.rows()...) {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	_ = t.Flush() // a table that cannot be printed has nobody who reads it
+}
+
+// markdown writes the table for a document.
+func (r report) markdown() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s\n\n| %s |\n|%s\n", r.Machine, strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
+	for _, row := range r.rows() {
+		fmt.Fprintf(&out, "| %s |\n", strings.Join(row, " | "))
+	}
+	return out.String()
 }
 
 // number writes three significant places of what is small and no fraction of what is large.
@@ -101,10 +128,17 @@ func number(v float64) string {
 // write writes the report as JSON. A folder that is not there is made.
 func (r report) write(path string) error {
 	b, err := json.Marshal(r, jsontext.Multiline(true))
-	if err == nil {
-		err = errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, append(b, '\n'), 0o644))
-	}
 	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return put(path, append(b, '\n'))
+}
+
+// writeMarkdown writes the table of the report.
+func (r report) writeMarkdown(path string) error { return put(path, []byte(r.markdown())) }
+
+func put(path string, b []byte) error {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, b, 0o644)); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil

@@ -24,7 +24,9 @@ type machine struct {
 	Commit     string    `json:"commit,omitzero"`
 	Changed    bool      `json:"changed"` // the tree differs from the commit
 	Date       time.Time `json:"date"`
-	Load       string    `json:"load"`       // averages over 1, 5 and 15 minutes at the start, the bench not included
+	Load       string    `json:"load"`      // averages over 1, 5 and 15 minutes at the start, the bench not included
+	LoadAfter  string    `json:"loadAfter"` // the same at the end, the bench included
+	MongoDB    string    `json:"mongodb,omitzero"`
 	FileSystem string    `json:"fileSystem"` // of the data
 	SyncMillis float64   `json:"syncMs"`     // median of writing and syncing 4 KiB to it
 }
@@ -34,8 +36,12 @@ func (m machine) String() string {
 	if m.Changed {
 		commit += " with changes"
 	}
-	return fmt.Sprintf("%s, %d x %s, Linux %s, %s, commit %s, load %s, data on %s (4 KiB synced in %.2f ms)",
-		m.Date.Format(time.DateOnly), m.CPUs, m.CPU, m.Kernel, m.Go, commit, m.Load, m.FileSystem, m.SyncMillis)
+	system := m.Go
+	if m.MongoDB != "" {
+		system += ", MongoDB " + m.MongoDB
+	}
+	return fmt.Sprintf("%s, %d x %s, Linux %s, %s, commit %s, load %s before and %s after, data on %s (4 KiB synced in %.2f ms)",
+		m.Date.Format(time.DateOnly), m.CPUs, m.CPU, m.Kernel, system, commit, m.Load, m.LoadAfter, m.FileSystem, m.SyncMillis)
 }
 
 // describe tells of this machine, with the data in dir.
@@ -48,9 +54,7 @@ func describe(dir, binary string) (machine, error) {
 	m.Go = info.GoVersion
 	m.CPU = line("/proc/cpuinfo", "model name")
 	m.Kernel = line("/proc/sys/kernel/osrelease", "")
-	if load := strings.Fields(line("/proc/loadavg", "")); len(load) >= 3 {
-		m.Load = strings.Join(load[:3], " ")
-	}
+	m.Load = loadAverage()
 	if commit, err := exec.Command("git", "rev-parse", "--short=12", "HEAD").Output(); err == nil { //nolint:noctx // it is local and short
 		m.Commit = strings.TrimSpace(string(commit))
 		status, err := exec.Command("git", "status", "--porcelain").Output() //nolint:noctx // the same
@@ -61,6 +65,12 @@ func describe(dir, binary string) (machine, error) {
 	}
 	m.SyncMillis, err = syncTime(dir)
 	return m, err
+}
+
+// loadAverage returns how many processes were at work, over 1, 5 and 15 minutes.
+func loadAverage() string {
+	fields := strings.Fields(line("/proc/loadavg", ""))
+	return strings.Join(fields[:min(3, len(fields))], " ")
 }
 
 // line returns the first line of a file of the system that begins with a key, without the

@@ -34,10 +34,10 @@ func (b *bench) overview(ctx context.Context) (_ []figure, err error) {
 	return []figure{
 		millis("save (50-150 ms)", t.operation, n).
 			noted("mean of pryde_socket_event_seconds: rules, the people, sealing, synced commit and the shape to send, as the server itself measures it"),
-		missing("populate (20-50 ms)", "ms", "no metric of its own: both people are looked up before the write, in a cache, and save includes it"),
+		missing("populate (20-50 ms)", "no metric of its own: both people are looked up before the write, in a cache, and save includes it"),
 		millis("emit (1-5 ms)", max(t.news.Mean()-t.operation, 0), n).
 			noted("mean time to message:new less the mean operation: both ways over loopback, decoding, encoding and the client included"),
-		missing("notification (30-80 ms)", "ms", "there are no notifications yet"),
+		missing("notification (30-80 ms)", "there are no notifications yet"),
 		millis("total (100-300 ms)", t.acks.Mean(), n).
 			noted("mean from before the message leaves the client to its acknowledgement"),
 		millis("empty round trip", trip.Mean(), trip.Len()).

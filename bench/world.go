@@ -11,9 +11,9 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -26,11 +26,14 @@ const (
 	// signUpsAtOnce is few, since a password costs a core and much memory on purpose.
 	signUpsAtOnce = 4
 	password      = "Correct-Horse-7"
+
+	// startPatience is enough for a server that makes indexes over a million messages first.
+	startPatience = 5 * time.Minute
 )
 
-// A world is a running server with a data folder of its own.
+// A world is a running server with data of its own.
 type world struct {
-	dir    string
+	home   *home
 	server *testkit.Server
 	rest   *testkit.REST
 	token  string // opens /metrics
@@ -47,25 +50,33 @@ type person struct {
 // defaultLimits undoes what keeps rate limits out of the other scenarios.
 const defaultLimits = "RATE_LIMIT_FACTOR=1"
 
-// newWorld starts a server on an empty folder below b.dir, with further variables. The caller
-// closes the world.
+// newWorld starts a server without data, with further variables. The caller closes the world.
 func (b *bench) newWorld(ctx context.Context, env ...string) (*world, error) {
-	dir, err := os.MkdirTemp(b.dir, "data-")
+	h, err := b.newHome()
 	if err != nil {
 		return nil, err
 	}
-	return b.startWorld(ctx, dir, env...)
+	w, err := b.startWorld(ctx, h, env...)
+	if err != nil {
+		return nil, errors.Join(err, h.remove())
+	}
+	return w, nil
 }
 
-// startWorld is newWorld on a folder that may have data.
-func (b *bench) startWorld(ctx context.Context, dir string, env ...string) (*world, error) {
-	w := &world{dir: dir, token: secret()}
+// startWorld is newWorld on a home that may have data.
+func (b *bench) startWorld(ctx context.Context, h *home, env ...string) (*world, error) {
+	w := &world{home: h, token: secret()}
 	var err error
-	w.server, err = testkit.StartServer(ctx, testkit.ServerConfig{Binary: b.binary, DataDir: dir, Env: append([]string{
+	w.server, err = testkit.StartServer(ctx, testkit.ServerConfig{Binary: b.binary, DataDir: h.dir, Env: append([]string{
 		"APP_ENV=development", "LOG_LEVEL=warn", "RATE_LIMIT_FACTOR=100000", "TRUSTED_PROXIES=127.0.0.1", "SERVICE_TOKENS=" + w.token,
-	}, env...)})
+		"MONGODB_URI=" + h.uri,
+	}, env...), Patience: startPatience})
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, err
+	}
+	// On MongoDB a server is ready before it is the active one.
+	if err := w.server.Active(ctx); err != nil {
+		return nil, errors.Join(err, w.server.Stop())
 	}
 	w.rest = &testkit.REST{BaseURL: w.server.BaseURL}
 	return w, nil
@@ -93,7 +104,7 @@ func (w *world) as(header http.Header) *testkit.REST {
 }
 
 // close stops the server and removes its data.
-func (w *world) close() error { return errors.Join(w.server.Stop(), os.RemoveAll(w.dir)) }
+func (w *world) close() error { return errors.Join(w.server.Stop(), w.home.remove()) }
 
 // people signs up n people.
 func (w *world) people(ctx context.Context, n int) ([]person, error) {
