@@ -5,7 +5,7 @@ LINT    := bin/golangci-lint
 PAGE    := web/dist/index.html
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: run build no-page talk test check lint generate generated prove screenshots fuzz bench bench-product bench-engine torture clean
+.PHONY: run build no-page talk test test-mongodb check lint generate generated prove screenshots fuzz bench bench-product bench-engine torture clean
 
 run: build ## start on http://localhost:9000 with the embedded store in ./data
 	@echo "Starting on http://localhost:9000 with the embedded store in ./data. Ctrl-C stops it."
@@ -29,7 +29,10 @@ talk: web/node_modules ## two people sign up and talk through the stock socket.i
 test: web/node_modules build ## all tests, race detector on
 	./scripts/test.sh
 
-check: lint generated test prove ## what has to pass before a change lands
+test-mongodb: web/node_modules build ## the tests of the whole server once more, on MongoDB
+	./scripts/test.sh mongodb
+
+check: lint generated test test-mongodb prove ## what has to pass before a change lands
 
 lint: $(LINT)
 	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(CURDIR)/$(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done

@@ -1,4 +1,4 @@
-//go:build unix && (!linux || 386)
+//go:build unix && (!linux || 386 || race)
 
 package engineio
 
@@ -7,7 +7,8 @@ import (
 	"syscall"
 )
 
-// sysRead and sysWrite read from a descriptor and write to one, which do not wait.
+// sysRead and sysWrite read from a descriptor and write to one, which do not wait. The race
+// detector learns from package syscall that what is read comes after it was written.
 
 func sysRead(fd uintptr, b []byte) (int, syscall.Errno) {
 	n, err := syscall.Read(int(fd), b)
