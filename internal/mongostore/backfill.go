@@ -36,7 +36,6 @@ const (
 // Sender who wrote messages are adopted.
 type progress struct {
 	Sender bson.ObjectID `bson:"sender"`
-	Done   bool          `bson:"done"`
 }
 
 // begin starts the pass over the old messages, where there are any.
@@ -105,7 +104,7 @@ func (a *adoption) pass(ctx context.Context) error {
 	if err := a.adoptRest(ctx); err != nil {
 		return err
 	}
-	return a.save(ctx, progress{Done: true})
+	return a.save(ctx, progress{})
 }
 
 // position is where the pass was interrupted; zero where it was not.
