@@ -19,8 +19,10 @@ const (
 	lookEvery    = 100 * time.Millisecond
 	listEvery    = time.Second
 	sayEvery     = 20 * time.Second
-	oneOf        = 100                    // the share of the people who write more than the reader of lists
-	paceOfOne    = 100 * time.Millisecond // between messages while old ones are taken over
+	// takeoverTimeout is after how long a takeover counts as hung.
+	takeoverTimeout = 30 * time.Minute
+	oneOf           = 100                    // the share of the people who write more than the reader of lists
+	paceOfOne       = 100 * time.Millisecond // between messages while old ones are taken over
 )
 
 // adopt starts the server on a database of the former system, and measures how long it is until
@@ -105,6 +107,8 @@ func (m *meanwhile) watch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, takeoverTimeout, errors.New("the old messages did not get their places"))
+	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	over := make(chan struct{})
 	g.Go(func() error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -94,8 +95,10 @@ func TestBothStoresAreMeasuredAndComparedOnARealMongoDB(t *testing.T) {
 	temporary := t.TempDir()
 	out, table := filepath.Join(t.TempDir(), "bench.json"), filepath.Join(t.TempDir(), "bench.md")
 	var stdout, stderr bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // less than what ends all tests without a word
+	defer cancel()
 
-	code := run(t.Context(), []string{
+	code := run(ctx, []string{
 		"-binary", binary, "-out", out, "-markdown", table, "-dir", temporary, "-store", "sqlite,mongo", "-only", "versus,growth,backfill,former",
 		"-one", "12", "-turns", "1", "-turn", "500ms", "-flat-senders", "3", "-sizes", "60,2500", "-crowd", "40", "-reads", "30",
 		"-backfill", "2500", "-threads", "20,120", "-listed", "200",

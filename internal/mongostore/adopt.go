@@ -84,10 +84,15 @@ func (s *Store) floor(ctx context.Context, log *slog.Logger) (order.Seq, error) 
 	if err != nil {
 		return 0, err
 	}
-	a.done.Store(!left)
+	a.done.Store(true)
 	if err := a.cutOver(ctx, left); err != nil || a.cut.Base == 0 {
 		return 0, err
 	}
+	p, err := a.progress(ctx)
+	if err != nil {
+		return 0, err
+	}
+	a.done.Store(!left && p.Done)
 	if err := a.ensurePairIndex(ctx); err != nil {
 		return 0, err
 	}
@@ -118,6 +123,12 @@ func (a *adoption) cutOver(ctx context.Context, left bool) error {
 	now := whole(time.Now())
 	if a.cut.At.IsZero() || again || meta.Trial && !a.store.legacy {
 		a.cut.At = now
+	}
+	if a.cut.Base == 0 && a.cut.At.Equal(now) && !left {
+		var err error
+		if left, err = a.anySettings(ctx); err != nil {
+			return err
+		}
 	}
 	if a.cut.Base == 0 && left {
 		a.cut.Base = order.Seq(now.UnixMilli())<<rankBits + rankRoom

@@ -81,7 +81,7 @@ func (a *adoption) settingsOf(ctx context.Context, u, peer id.User) (map[convKey
 
 // settings reads the rows of some people, by conversation.
 func (a *adoption) settings(ctx context.Context, participants any) (map[convKey][]settingsDoc, error) {
-	c, err := a.store.coll("conversations").Find(ctx, bson.D{is("participants", participants), is("groupChat", nil)})
+	c, err := a.store.coll(formerSettings).Find(ctx, bson.D{is("participants", participants), is("groupChat", nil)})
 	if err != nil {
 		return nil, err
 	}

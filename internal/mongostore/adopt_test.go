@@ -143,6 +143,42 @@ func TestAnAdoptionThatDiedIsFinished(t *testing.T) {
 	}
 }
 
+// TestSettingsWithoutMessagesAreAdopted has a conversation that somebody muted before a word was
+// said, in a database with nothing else in it, and in one whose server was killed when every
+// message had its place and the settings were still to come.
+func TestSettingsWithoutMessagesAreAdopted(t *testing.T) {
+	muted := bson.D{is("participants", bson.A{bson.ObjectID(alice), bson.ObjectID(user(77))}), is("groupChat", nil),
+		is("mutedBy", bson.A{bson.D{is("user", bson.ObjectID(alice)), is("mutedUntil", nil), is("mutedAt", time.Now())}})}
+	isMuted := func(t *testing.T, s *Store) {
+		t.Helper()
+		backfilled(t, s)
+		rows := documents[threadDoc](t, s.db, threadsName, bson.D{is("user", bson.ObjectID(alice)), is("peer", bson.ObjectID(user(77)))})
+		if len(rows) != 1 || !rows[0].Muted {
+			t.Errorf("the rows are %+v, want one that is muted", rows)
+		}
+	}
+
+	t.Run("nothing else", func(t *testing.T) {
+		d := database(t)
+		if _, err := d.data.Collection(formerSettings).InsertOne(t.Context(), muted); err != nil {
+			t.Fatal(err)
+		}
+		isMuted(t, openWith(t, d, Options{FormerKey: oldKey}).Store)
+	})
+	t.Run("killed before the settings", func(t *testing.T) {
+		d := database(t)
+		loadOld(t, d, "messages")
+		first := openWith(t, d, Options{FormerKey: oldKey})
+		backfilled(t, first.Store)
+		first.close(t)
+		if _, err := d.data.Collection(formerSettings).InsertOne(t.Context(), muted); err != nil {
+			t.Fatal(err)
+		}
+		change(t, d, stateName, bson.D{is("_id", metaID)}, bson.D{is("$set", bson.D{is("backfill.done", false)})})
+		isMuted(t, openWith(t, d, Options{FormerKey: oldKey}).Store)
+	})
+}
+
 // TestWhatTheFormerSystemWroteMeanwhileIsAppended goes back to the former system for a while.
 func TestWhatTheFormerSystemWroteMeanwhileIsAppended(t *testing.T) {
 	d := database(t)

@@ -33,9 +33,10 @@ const (
 )
 
 // A progress is how far the pass over the old messages is. The conversations of everybody up to
-// Sender who wrote messages are adopted.
+// Sender who wrote messages are adopted, and everything is where it is Done.
 type progress struct {
 	Sender bson.ObjectID `bson:"sender"`
+	Done   bool          `bson:"done"`
 }
 
 // begin starts the pass over the old messages, where there are any.
@@ -75,10 +76,15 @@ func (a *adoption) rest(d time.Duration) {
 }
 
 func (a *adoption) pass(ctx context.Context) error {
-	at, err := a.position(ctx)
+	p, err := a.progress(ctx)
+	if err == nil && p.Done { // the former system has written since
+		p = progress{}
+		err = a.save(ctx, p)
+	}
 	if err != nil {
 		return err
 	}
+	at := p.Sender
 	for saved := time.Now(); ; {
 		senders, err := a.nextSenders(ctx, at)
 		if err != nil {
@@ -104,16 +110,16 @@ func (a *adoption) pass(ctx context.Context) error {
 	if err := a.adoptRest(ctx); err != nil {
 		return err
 	}
-	return a.save(ctx, progress{})
+	return a.save(ctx, progress{Done: true})
 }
 
-// position is where the pass was interrupted; zero where it was not.
-func (a *adoption) position(ctx context.Context) (bson.ObjectID, error) {
+// progress is how far the pass is.
+func (a *adoption) progress(ctx context.Context) (progress, error) {
 	var meta struct {
 		Backfill progress `bson:"backfill"`
 	}
 	err := a.store.coll(stateName).FindOne(ctx, bson.D{is("_id", metaID)}).Decode(&meta)
-	return meta.Backfill.Sender, err
+	return meta.Backfill, err
 }
 
 func (a *adoption) save(ctx context.Context, p progress) error {
@@ -239,11 +245,7 @@ func (a *adoption) adoptSome(ctx context.Context, u id.User, peers []id.User, ro
 // adoptSettings makes the rows of conversations in which somebody has set something, and nobody
 // wrote a message that is left.
 func (a *adoption) adoptSettings(ctx context.Context) error {
-	says := bson.A{}
-	for _, list := range []string{"archivedBy.0", "mutedBy.0", "unreadFor.0", "lastReadMessageId.0"} {
-		says = append(says, bson.D{is(list, bson.D{is("$exists", true)})})
-	}
-	c, err := a.store.coll("conversations").Find(ctx, bson.D{is("groupChat", nil), is("$or", says)},
+	c, err := a.store.coll(formerSettings).Find(ctx, hasSettings(),
 		options.Find().SetProjection(bson.D{is("participants", 1)}).SetBatchSize(maxAdoptedRows)) // or the server drops it before the next batch
 	if err != nil {
 		return err
@@ -261,6 +263,27 @@ func (a *adoption) adoptSettings(ctx context.Context) error {
 		}
 	}
 	return c.Err()
+}
+
+// formerSettings is where the former system keeps what people set in their conversations.
+const formerSettings = "conversations"
+
+// hasSettings matches the direct conversations in which somebody has set something.
+func hasSettings() bson.D {
+	says := bson.A{}
+	for _, list := range []string{"archivedBy.0", "mutedBy.0", "unreadFor.0", "lastReadMessageId.0"} {
+		says = append(says, bson.D{is(list, bson.D{is("$exists", true)})})
+	}
+	return bson.D{is("groupChat", nil), is("$or", says)}
+}
+
+// anySettings reports whether somebody has set something.
+func (a *adoption) anySettings(ctx context.Context) (bool, error) {
+	err := a.store.coll(formerSettings).FindOne(ctx, hasSettings(), options.FindOne().SetProjection(bson.D{is("_id", 1)})).Err()
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // adoptRest adopts what the pass did not find, and returns nil once nothing has no place.

@@ -40,10 +40,15 @@ func (w *writer) commit(batch []*op) {
 }
 
 func (w *writer) commitBy(batch []*op, deadline time.Time) {
+	careful := false
 	for pause := firstPause; len(batch) > 0; pause = min(2*pause, maxPause) {
-		outcomes, err := w.transaction(batch, deadline)
+		outcomes, err := w.transaction(batch, deadline, careful)
+		if err != nil {
+			w.memory.forget()
+		}
 		switch {
 		case err == nil:
+			w.drawn = 0
 			for i, o := range batch {
 				o.answer(outcomes[i])
 			}
@@ -63,6 +68,8 @@ func (w *writer) commitBy(batch []*op, deadline time.Time) {
 				w.giveUp(batch, err)
 				return
 			}
+		case mongo.IsDuplicateKeyError(err) && !careful:
+			careful = true // a message is no new one
 		case len(batch) == 1:
 			fail(batch, err)
 			return
@@ -108,7 +115,7 @@ func (w *writer) sleep(d time.Duration) bool {
 
 // transaction makes one attempt at a batch and returns the outcome of each operation, or an
 // error where nothing of it was committed, or errUnknown.
-func (w *writer) transaction(batch []*op, deadline time.Time) ([]error, error) {
+func (w *writer) transaction(batch []*op, deadline time.Time, careful bool) ([]error, error) {
 	ctx, cancel := context.WithDeadline(w.alive, deadline)
 	defer cancel()
 	if w.session.TransactionRunning() {
@@ -120,7 +127,9 @@ func (w *writer) transaction(batch []*op, deadline time.Time) ([]error, error) {
 	w.batch++
 	w.loose = true
 	u := newUnit(mongo.NewSessionContext(ctx, w.session), w.store)
+	u.careful, u.highest = careful, w.drawn
 	outcomes, err := w.run(u, batch)
+	w.drawn = u.highest
 	if err != nil {
 		w.abort()
 		return nil, err
@@ -132,6 +141,7 @@ func (w *writer) transaction(batch []*op, deadline time.Time) ([]error, error) {
 		}
 	}
 	w.loose = false
+	w.memory.keep(u)
 	w.recorded.Store(max(w.recorded.Load(), int64(u.highest)))
 	return outcomes, nil
 }
@@ -171,7 +181,7 @@ func (w *writer) run(u *unit, batch []*op) ([]error, error) {
 		}
 	}
 	if u.empty() {
-		return outcomes, nil
+		return outcomes, u.prove()
 	}
 	return outcomes, u.flush()
 }

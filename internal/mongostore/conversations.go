@@ -163,7 +163,7 @@ func (s *Store) Unread(ctx context.Context, u id.User) (map[id.User]int, error) 
 // listedQuery finds the conversations of a person with the newest messages, before a place.
 func listedQuery(u id.User, end order.Seq, limit int) query {
 	return query{
-		from: threadsName, index: indexNewest, limit: limit, fields: withoutClearings,
+		from: threadsName, index: indexThreads, limit: limit, fields: withoutClearings,
 		filter: bson.D{is("user", bson.ObjectID(u)), between("lastSeq", 0, end-1)}, sort: bson.D{is("lastSeq", -1)},
 	}
 }
@@ -185,7 +185,7 @@ func newestQuery(messages []bson.ObjectID) query {
 // unreadQuery counts what a person has not read. The index has all that is asked for.
 func unreadQuery(u id.User) query {
 	return query{
-		from: threadsName, index: indexUnread, fields: bson.D{is("_id", 0), is("peer", 1), is("unread", 1)},
+		from: threadsName, index: indexThreads, fields: bson.D{is("_id", 0), is("peer", 1), is("unread", 1)},
 		filter: bson.D{is("user", bson.ObjectID(u)), above("unread", 0)},
 	}
 }

@@ -33,9 +33,7 @@ const (
 
 	indexUnplaced = "unplaced"
 
-	indexNewest  = "user_1_lastSeq_-1"
-	indexChanged = "user_1_changed_1"
-	indexUnread  = "user_1_unread_1_peer_1"
+	indexThreads = "threads_of_user"
 )
 
 // allAtOnce is more than any answer without a limit has: what fits into one message comes in one.

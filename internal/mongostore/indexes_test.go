@@ -113,7 +113,9 @@ func TestIndexesAreMadeOnceAndOthersStay(t *testing.T) {
 func TestAttemptsAreLookedUpByTheirIndex(t *testing.T) {
 	s := open(t)
 	two := needs{attempts: []attempt{{user(1), "a"}, {user(2), "b"}}}
-	filter := newUnit(t.Context(), s.Store).unknownMessages(two)
+	careful := newUnit(t.Context(), s.Store)
+	careful.careful = true
+	filter := careful.unknownMessages(two)
 
 	var plan struct {
 		Queries bson.Raw `bson:"queryPlanner"`

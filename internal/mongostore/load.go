@@ -50,6 +50,7 @@ type loaded struct {
 // load reads what is needed and not known yet in one query. It begins at the lease document, so
 // that a server that has lost the lease notices before it decides anything.
 func (u *unit) load(n needs) error {
+	u.recall(n)
 	query := bson.A{
 		bson.D{is("$match", u.store.lease())},
 		bson.D{is("$project", bson.D{is("_id", 1)})},
@@ -74,8 +75,42 @@ func (u *unit) load(n needs) error {
 	if err := u.one(u.store.coll(stateName), query, &l); err != nil {
 		return err
 	}
+	u.fenced = true
 	u.take(l)
 	return nil
+}
+
+// recall takes over what the writer remembers.
+func (u *unit) recall(n needs) {
+	if u.behind {
+		return
+	}
+	m := &u.store.writer.memory
+	for _, k := range n.threads {
+		if _, known := u.threads[k]; known {
+			continue
+		}
+		if d, ok := m.threads.get(k); ok {
+			u.threads[k], u.recalled = d, true
+		}
+	}
+	for _, k := range n.pairs {
+		if _, known := u.pairs[k]; known {
+			continue
+		}
+		if apart, ok := m.pairs.get(k); ok {
+			u.pairs[k], u.recalled = apart, true
+		}
+	}
+}
+
+// prove fails with errStandby where the lease is lost, for a batch that changes nothing and whose
+// answers rest on what the writer remembers alone.
+func (u *unit) prove() error {
+	if !u.recalled || u.fenced {
+		return nil
+	}
+	return u.one(u.store.coll(stateName), bson.A{bson.D{is("$match", u.store.lease())}}, new(bson.D))
 }
 
 // one reads the only document of a query; there is none where the lease is lost.
@@ -118,7 +153,9 @@ func (u *unit) unknownMessages(n needs) bson.D {
 		either = append(either, within("_id", oids))
 	}
 	for _, a := range unknown(u.attempts, id.Message{}, n.attempts) {
-		either = append(either, a.filter())
+		if u.careful {
+			either = append(either, a.filter())
+		}
 	}
 	if len(either) == 0 {
 		return nil

@@ -303,7 +303,7 @@ func clauses(parts []stretch) []bson.D {
 // changedQuery finds the conversations of a person that changed after a number.
 func changedQuery(u id.User, after order.Seq, limit int) query {
 	return query{
-		from: threadsName, index: indexChanged, limit: limit,
+		from: threadsName, index: indexThreads, limit: limit,
 		filter: bson.D{is("user", bson.ObjectID(u)), above("changed", after)},
 	}
 }
@@ -311,7 +311,7 @@ func changedQuery(u id.User, after order.Seq, limit int) query {
 // newestChangedQuery finds those of them that have the newest messages.
 func newestChangedQuery(u id.User, after order.Seq, limit int) query {
 	return query{
-		from: threadsName, index: indexNewest, limit: limit, sort: bson.D{is("lastSeq", -1)},
+		from: threadsName, index: indexThreads, limit: limit, sort: bson.D{is("lastSeq", -1)},
 		filter: bson.D{is("user", bson.ObjectID(u)), above("changed", after)},
 	}
 }

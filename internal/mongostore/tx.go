@@ -19,6 +19,13 @@ type unit struct {
 	store *Store
 	ctx   context.Context // of the transaction
 
+	// careful looks for the attempts of new messages before they are stored. Without it they are
+	// taken for new, and the index on them fails the batch where one is not.
+	careful  bool
+	recalled bool // something is known from memory
+	fenced   bool // what was read tells that the lease is held
+	behind   bool // threads or blocks were written by themselves: what is remembered of them may be old
+
 	messages map[id.Message]*messageDoc // nil: there is none
 	attempts map[attempt]id.Message     // zero: there is none
 	threads  map[threadKey]*threadDoc   // nil: there is none
@@ -156,6 +163,7 @@ func (t *tx) save(d *threadDoc) { t.threads[d.ID] = d }
 func (t *tx) collection(name string) *mongo.Collection {
 	t.spent = true
 	t.unit.raw = true
+	t.unit.behind = t.unit.behind || name == threadsName || name == blocksName
 	return t.unit.store.coll(name)
 }
 
@@ -173,6 +181,7 @@ func (t *tx) flush() error {
 // forget drops what is known, after a query changed documents by itself. The batch must be
 // flushed.
 func (t *tx) forget() {
+	t.unit.behind = true
 	clear(t.unit.messages)
 	clear(t.unit.attempts)
 	clear(t.unit.threads)

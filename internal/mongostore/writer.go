@@ -54,6 +54,12 @@ type writer struct {
 	session *mongo.Session // one for all transactions: the next one ends what the last one left open
 	batch   int64          // number of the transaction; the goroutine's own
 	loose   bool           // the server may hold the last transaction open; likewise
+	memory  memory         // likewise
+
+	// drawn is the highest number that a failed attempt at the batch has drawn. The next one
+	// records it: what it answers without a new number may be announced under that one, which must
+	// not be given again after a restart. The goroutine's own.
+	drawn order.Seq
 
 	// floor is a number up to which no number of the batch that is not decided was drawn, or
 	// noFloor where that has drawn none.

@@ -229,9 +229,7 @@ func testNumbers(t *testing.T, d *desk) {
 }
 
 func testNoNumber(t *testing.T, d *desk) {
-	draft := d.draft(alice, bob, "once")
-	draft.ClientID = "temp-1"
-	first, second := d.append(draft), d.send(alice, bob, "second")
+	first, second := d.send(alice, bob, "first"), d.send(alice, bob, "second")
 	d.markRead(bob, second.ID)
 	hidden := d.deleteForSelf(first.ID, bob)
 	tomb := d.deleteForAll(first.ID)
@@ -246,11 +244,8 @@ func testNoNumber(t *testing.T, d *desk) {
 	if err != nil || m.Seq <= newest {
 		t.Fatalf("Append gave number %d and error %v, want more than %d", m.Seq, err, newest)
 	}
+	// A repeat of an attempt is not among them: a store may draw a number before it finds out.
 	calls := []func(context.Context) (bool, error){
-		func(ctx context.Context) (bool, error) {
-			_, again, err := d.store.Append(ctx, draft)
-			return !again, err
-		},
 		func(ctx context.Context) (bool, error) {
 			_, changed, err := d.store.DeleteForAll(ctx, first.ID, start)
 			return changed, err
@@ -282,7 +277,7 @@ func testNoNumber(t *testing.T, d *desk) {
 		}
 		held.End(publish(m.Seq))
 	})
-	same(t, "what was published", got, []order.Seq{0, 0, 0, 0, 0, 0, m.Seq})
+	same(t, "what was published", got, []order.Seq{0, 0, 0, 0, 0, m.Seq})
 	if next := d.send(alice, bob, "next"); next.Seq != m.Seq+1 {
 		t.Errorf("the next number is %d, want %d", next.Seq, m.Seq+1)
 	}
