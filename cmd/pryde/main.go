@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"pryde/internal/app"
+	"pryde/internal/heap"
 )
 
 func main() { os.Exit(run(os.Args[1:], environment(), os.Stdout, os.Stderr)) }
@@ -60,6 +61,7 @@ func serve(vars map[string]string, stderr io.Writer) error {
 		// sockets wait for shall not wait behind it.
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
+	defer heap.Keep(heap.Enough)()
 	return app.Run(ctx, c, log, func(addr net.Addr) {
 		log.Info("listening", "address", addr.String(), "data", c.Kept(), "env", string(c.Env))
 	})

@@ -17,7 +17,7 @@ const module = "pryde/internal/"
 // floors lists the packages from the ground up. A package imports only packages of lower
 // floors: those that share a floor do not know each other.
 var floors = [][]string{
-	{"fault", "order", "lane", "dedup", "limit", "plaintext", "seal", "former", "filelock", "engineio", "metric"},
+	{"fault", "order", "lane", "dedup", "limit", "plaintext", "seal", "former", "filelock", "engineio", "metric", "heap"},
 	{"id", "socketio", "journal"},
 	{"wire"},
 	{"auth", "bus"},
