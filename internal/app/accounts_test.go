@@ -101,6 +101,7 @@ func (d device) over() {
 }
 
 func TestWhateverEndsASessionEndsItsSockets(t *testing.T) {
+	t.Parallel()
 	change := wire.PasswordChange{CurrentPassword: password, NewPassword: "Better-Battery-8"}
 	for name, tt := range map[string]struct {
 		method, path string
@@ -118,6 +119,7 @@ func TestWhateverEndsASessionEndsItsSockets(t *testing.T) {
 		"a deleted account": {"DELETE", "/api/users/me", wire.Proof{Password: password}, wire.ForceLogout{Reason: "Account deleted", Final: true}, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t)
 			ann, bob := w.signUp(), w.signUp()
 			asker, other, stranger := ann.device(), ann.device(), bob.device()
@@ -155,6 +157,7 @@ func TestWhateverEndsASessionEndsItsSockets(t *testing.T) {
 
 // TestTheReuseOfARefreshTokenEndsItsSockets presents a token that is two rotations old.
 func TestTheReuseOfARefreshTokenEndsItsSockets(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp().device()
 	c := ann.connect()
@@ -175,6 +178,7 @@ func TestTheReuseOfARefreshTokenEndsItsSockets(t *testing.T) {
 }
 
 func TestASocketThatComesDuringALogoutDoesNotStay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp().device()
 	var all sync.WaitGroup
@@ -197,6 +201,7 @@ func TestASocketThatComesDuringALogoutDoesNotStay(t *testing.T) {
 }
 
 func TestRefreshesDuringALogoutOfAllOpenNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp()
 	asker, other := ann.device(), ann.device()
@@ -222,6 +227,7 @@ func TestRefreshesDuringALogoutOfAllOpenNothing(t *testing.T) {
 }
 
 func TestLoggingOutWithTheCookieAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp().device()
 	c := ann.connect()
@@ -238,6 +244,7 @@ func TestLoggingOutWithTheCookieAlone(t *testing.T) {
 }
 
 func TestADeactivatedAccountComesBackAndADeletedOneDoesNot(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp()
 	w.do(ann.device().rest, "POST", "/api/auth/deactivate", nil, http.StatusOK)
@@ -262,6 +269,7 @@ func TestADeactivatedAccountComesBackAndADeletedOneDoesNot(t *testing.T) {
 }
 
 func TestFiveWrongPasswordsAreLocked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp()
 	wrong := wire.LogIn{Email: ann.name, Password: "wrong"}
@@ -280,6 +288,7 @@ func TestFiveWrongPasswordsAreLocked(t *testing.T) {
 }
 
 func TestTheStatusTellsWhetherATokenCounts(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp().device()
 	for _, tt := range []struct {
@@ -298,6 +307,7 @@ func TestTheStatusTellsWhetherATokenCounts(t *testing.T) {
 }
 
 func TestLookingForPeopleIsLimited(t *testing.T) {
+	t.Parallel()
 	w := start(t, t.TempDir(), map[string]string{
 		"RATE_LIMIT_FACTOR": "1", "RATE_LIMITS": "signup=100/1h,check_username=2/1h,search=2/1h,second_step=2/1h",
 	})

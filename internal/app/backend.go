@@ -8,6 +8,8 @@ import (
 	"log/slog"
 
 	"pryde/internal/auth"
+	"pryde/internal/custody"
+	"pryde/internal/files"
 	"pryde/internal/former"
 	"pryde/internal/journal"
 	"pryde/internal/journalstore"
@@ -16,12 +18,16 @@ import (
 	"pryde/internal/order"
 	"pryde/internal/people"
 	"pryde/internal/seal"
+	"pryde/internal/search"
 	"pryde/internal/sqlitestore"
 )
 
 // A store is what the rooms need of a database.
 type store interface {
 	message.Store
+	message.GroupStore
+	files.Store
+	search.Store
 	people.Store
 	people.SecondFactors
 	people.Ties
@@ -35,7 +41,9 @@ type store interface {
 // A backend is an open database with the keys to it.
 type backend struct {
 	store    store
+	keep     keep
 	vault    *seal.Vault
+	desk     custody.Desk
 	keys     interface{ Close() error } // nil where there is nothing to close
 	fence    func()                     // ends all writing at once; nil where nobody else can take over
 	recorded func() bool                // whether the database knows of every number that the store drew; nil likewise
@@ -100,9 +108,17 @@ func inJournal(messages int) string {
 	return fmt.Sprintf("messages that wait in the journal: %d", messages)
 }
 
+// firstKey is the first master key that there was, with which the former server encrypted.
+func (c Config) firstKey() seal.Key {
+	if n := len(c.FormerKeys); n > 0 {
+		return c.FormerKeys[n-1]
+	}
+	return c.MessageKey
+}
+
 // newVault makes what seals and opens values, over wrapped keys.
 func newVault(c Config, keys seal.KeyStore) (*seal.Vault, error) {
-	ring, err := seal.NewRing(c.MessageKey.ID(), map[seal.KeyID]seal.Key{c.MessageKey.ID(): c.MessageKey})
+	ring, err := seal.RingOf(c.MessageKey, c.FormerKeys...)
 	if err != nil {
 		return nil, fmt.Errorf("MESSAGE_ENCRYPTION_KEY: %w", err)
 	}
@@ -121,40 +137,44 @@ func openEmbedded(ctx context.Context, c Config, log *slog.Logger) (_ *backend, 
 	if err != nil {
 		return nil, err
 	}
-	b.keys = keys
+	b.keys, b.desk = keys, keys
 	if b.vault, err = newVault(c, keys); err != nil {
 		return nil, err
 	}
 	data, err := sqlitestore.Open(ctx, sqlitestore.Options{Dir: c.DataDir, Vault: b.vault, Log: log})
+	if errors.Is(err, seal.ErrWrongKey) {
+		return nil, fmt.Errorf("MESSAGE_ENCRYPTION_KEY, MESSAGE_ENCRYPTION_KEYS or KEYS_DIR does not fit the data: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	b.store = data
+	b.store, b.keep = data, data
 	return b, nil
 }
 
 // openMongo opens the store of a term in which this instance is the active one.
 func openMongo(ctx context.Context, c Config, log *slog.Logger, db *mongostore.Database, term *mongostore.Term) (*backend, error) {
-	vault, err := newVault(c, db.Keys())
+	keys := db.Keys()
+	vault, err := newVault(c, keys)
 	if err != nil {
 		return nil, err
 	}
 	data, err := mongostore.Open(ctx, mongostore.Options{
 		Database: db, Vault: vault, Token: term.Token(), Log: log, Fenced: term.Fence,
-		FormerKey: former.NewKey([former.KeySize]byte(c.MessageKey)), Legacy: c.SealFormat == SealLegacy,
+		FormerKey: former.NewKey([former.KeySize]byte(c.firstKey())), Legacy: c.SealFormat == SealLegacy,
 		NoBackfill: !c.MongoBackfill,
 	})
 	if err != nil {
 		return nil, err
 	}
-	opened := &backend{store: data, vault: vault, fence: data.Fence, recorded: data.Recorded}
+	opened := &backend{store: data, keep: data, vault: vault, desk: keys, fence: data.Fence, recorded: data.Recorded}
 	if c.JournalDir == "" {
 		return opened, nil
 	}
 	if opened.journal, err = openJournal(ctx, c, log, data, vault); err != nil {
 		return nil, errors.Join(fmt.Errorf("JOURNAL_DIR: %w", err), opened.close())
 	}
-	opened.store = &journaled{opened.journal, data, data, data, data, data}
+	opened.store = &journaled{opened.journal, data, data, data, data, data, data, data}
 	return opened, nil
 }
 
@@ -176,14 +196,20 @@ func openJournal(ctx context.Context, c Config, log *slog.Logger, data *mongosto
 type journaled struct {
 	*journalstore.Store
 	accounts
+	uploads
+	segments
 	people.SecondFactors
 	people.Ties
 	auth.SessionStore
 	database *mongostore.Store
 }
 
-// accounts is a people.Store by another name, for journaled to embed.
-type accounts interface{ people.Store }
+// These are stores by other names, for journaled to embed.
+type (
+	accounts interface{ people.Store }
+	uploads  interface{ files.Store }
+	segments interface{ search.Store }
+)
 
 func (j *journaled) Ping(ctx context.Context) error { return j.database.Ping(ctx) }
 

@@ -7,6 +7,7 @@ import (
 )
 
 func TestTheJournalSaysWhatIsInIt(t *testing.T) {
+	t.Parallel()
 	for says, s := range map[string]journalstore.Status{
 		"":                                       {},
 		"; messages that wait in the journal: 2": {Waiting: 2},

@@ -16,6 +16,7 @@ var operators = []string{
 }
 
 func TestBadEventsGetAClearError(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	c := ann.connect()
@@ -63,6 +64,7 @@ func TestBadEventsGetAClearError(t *testing.T) {
 }
 
 func TestBadRequestsGetAClearError(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	m, _, err := ann.rest.PostMessage(w.ctx(), wire.PostedMessage{Recipient: bob.id, Content: "hi"})
@@ -166,6 +168,7 @@ func (w *world) raw(p *person, method, path, body string) (*http.Response, []byt
 }
 
 func TestOptionalFieldsComeInEveryForm(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	c := ann.connect()
@@ -180,6 +183,7 @@ func TestOptionalFieldsComeInEveryForm(t *testing.T) {
 }
 
 func TestForeignOriginsAreRefusedOnEveryDoor(t *testing.T) {
+	t.Parallel()
 	w := start(t, t.TempDir(), map[string]string{"CORS_ORIGINS": "https://app.example.com"})
 	for origin, allowed := range map[string]bool{
 		"": true, w.url: true, "https://app.example.com": true, "http://localhost:5173": true,
@@ -214,6 +218,7 @@ func TestForeignOriginsAreRefusedOnEveryDoor(t *testing.T) {
 }
 
 func TestEveryAnswerNamesItsRequest(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	named := w.rest()
 	named.Header = http.Header{"X-Request-Id": {"my-request-1"}}

@@ -26,6 +26,7 @@ func (p *person) refusals(other *person) (rest, socket string) {
 }
 
 func TestABlockKeepsTwoPeopleApartOnBothDoors(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	fromAnn := ann.post(bob, "hello")
@@ -85,6 +86,7 @@ func TestABlockKeepsTwoPeopleApartOnBothDoors(t *testing.T) {
 }
 
 func TestBlocksAreAnsweredAsTheyWere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 
@@ -131,6 +133,7 @@ func TestBlocksAreAnsweredAsTheyWere(t *testing.T) {
 }
 
 func TestWhoMayWriteHoldsOnBothDoors(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	if got := read[wire.PrivacySettings](t, bob.do(200, "GET", "/api/privacy/settings", nil)); got.WhoCanMessage != "everyone" {

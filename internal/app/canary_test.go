@@ -19,6 +19,7 @@ import (
 // looks for it in every file of the data folder and of MongoDB, while the server runs and after
 // it stopped.
 func TestNothingThatPeopleWriteLiesOpenOnTheDisk(t *testing.T) {
+	t.Parallel()
 	dirs, vars, stopStore := []string{t.TempDir()}, map[string]string{}, func() error { return nil }
 	if onMongoDB() {
 		// Packed texts would not be found.
@@ -57,6 +58,7 @@ func TestNothingThatPeopleWriteLiesOpenOnTheDisk(t *testing.T) {
 // TestTheKeysLieWhereTheyAreTold runs with the keys in a folder of their own: the data folder
 // alone is of no use.
 func TestTheKeysLieWhereTheyAreTold(t *testing.T) {
+	t.Parallel()
 	embeddedOnly(t)
 	keys := filepath.Join(t.TempDir(), "apart")
 	w := start(t, t.TempDir(), map[string]string{"KEYS_DIR": keys})

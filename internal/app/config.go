@@ -34,6 +34,13 @@ type Config struct {
 	JournalDir    string        `env:"JOURNAL_DIR" doc:"Folder on a disk that lasts, of this instance alone: messages sent while MongoDB is away are kept there, acknowledged, and stored later. An instance that has one never stands by. Unset: messages are refused while MongoDB is away. Only with MONGODB_URI."`
 	SealFormat    SealFormat    `env:"SEAL_FORMAT" envDefault:"current" doc:"current, or legacy: writes message texts and passwords as the former server does, so that a way back to it stays open during a trial. legacy is weaker; only with MONGODB_URI, and in production only with SEAL_FORMAT_UNTIL."`
 	SealUntil     Day           `env:"SEAL_FORMAT_UNTIL" doc:"The last day, such as 2026-01-31 (UTC), on which the server starts with SEAL_FORMAT=legacy."`
+	FilesDir      string        `env:"FILES_DIR" doc:"Folder of uploaded files, sealed. The folder files below DATA_DIR by default. With S3_ENDPOINT only what is on its way in lies there."`
+	FilesQuota    int           `env:"FILES_QUOTA_MB" envDefault:"1024" doc:"Megabytes of files that one person may have stored, at least 1."`
+	S3Endpoint    Endpoint      `env:"S3_ENDPOINT" doc:"Address of an S3-compatible store, such as https://s3.example.com: uploaded files are kept there instead of FILES_DIR."`
+	S3Bucket      string        `env:"S3_BUCKET" doc:"The bucket that they are kept in. It must be there."`
+	S3Region      string        `env:"S3_REGION" envDefault:"us-east-1" doc:"The region of the bucket."`
+	S3AccessKey   string        `env:"S3_ACCESS_KEY" doc:"The name of the key to the bucket."`
+	S3SecretKey   Secret        `env:"S3_SECRET_KEY" doc:"The secret of the key to the bucket."`
 	LogLevel      string        `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	CORSOrigins   Origins       `env:"CORS_ORIGINS" doc:"Origins whose pages may use the server, by comma, such as https://app.example.com. The server's own is always one; in development every port of localhost is too."`
 	FrontendURL   Origins       `env:"FRONTEND_URL" doc:"A further allowed origin, under its former name."`
@@ -52,10 +59,13 @@ type Config struct {
 	JWTSecret        Secret        `env:"JWT_SECRET" doc:"Signs access tokens; at least 32 characters (16 in development). Made on the first start in development."`
 	JWTRefreshSecret Secret        `env:"JWT_REFRESH_SECRET" doc:"Signs refresh tokens; at least 32 characters (16 in development), another one than JWT_SECRET. Made on the first start in development."`
 	MessageKey       seal.Key      `env:"MESSAGE_ENCRYPTION_KEY" doc:"64 hexadecimal digits: the master key that wraps the keys that seal what people write. Made on the first start in development. Without it the data cannot be read."`
+	FormerKeys       seal.Keys     `env:"MESSAGE_ENCRYPTION_KEYS" doc:"Former master keys, by comma, the newest first: they unwrap what is not wrapped with MESSAGE_ENCRYPTION_KEY yet. After pryde keys rotate they can go, except one with which the former server encrypted, which stays last."`
 	AccessExpiry     time.Duration `env:"ACCESS_TOKEN_EXPIRY" envDefault:"15m" doc:"Life of an access token."`
 	RefreshExpiry    time.Duration `env:"REFRESH_TOKEN_EXPIRY" envDefault:"30d" doc:"Life of a refresh token."`
 
 	IdleTimeout int64 `env:"SESSION_IDLE_TIMEOUT_MS" envDefault:"0" doc:"Milliseconds after which a session at which nobody is ends, at least 600000. A refresh and an open socket are activity. 0: never."`
+
+	Retention time.Duration `env:"MESSAGE_RETENTION" envDefault:"0s" doc:"How old messages get, such as 365d. Older ones are removed, with their files. 0: they stay."`
 
 	RateLimits      string  `env:"RATE_LIMITS" doc:"Changes single limits, such as send_message=5/1s:10,login=10/15m: 5 a second with a burst of 10; 10 in 15 minutes. Several for one operation are joined by +."`
 	RateLimitFactor float64 `env:"RATE_LIMIT_FACTOR" envDefault:"1" doc:"Multiplies all limits; benchmarks and tests raise it."`
@@ -108,6 +118,9 @@ func LoadConfig(vars map[string]string) (Config, error) {
 	}
 	if c.KeysDir == "" {
 		c.KeysDir = filepath.Join(c.DataDir, "keys")
+	}
+	if c.FilesDir == "" {
+		c.FilesDir = filepath.Join(c.DataDir, "files")
 	}
 	if c.Host == "" && c.Env != Production {
 		c.Host = "127.0.0.1"
@@ -170,12 +183,14 @@ func (c Config) check() []error {
 	if _, err := limit.Defaults().With(c.RateLimits); err != nil {
 		errs = append(errs, fmt.Errorf("RATE_LIMITS: %w", err))
 	}
+	expect(c.Retention == 0 || c.Retention >= minRetention, "MESSAGE_RETENTION", "want 0, or 1d at least")
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
-		if d, ok := reflect.ValueOf(c).FieldByIndex(f.Index).Interface().(time.Duration); ok {
+		if d, ok := reflect.ValueOf(c).FieldByIndex(f.Index).Interface().(time.Duration); ok && f.Name != "Retention" {
 			expect(d >= shortest(f.Tag.Get("env")), f.Tag.Get("env"), "is too short")
 		}
 	}
 	errs = append(errs, c.checkMongo(time.Now())...)
+	errs = append(errs, c.checkFiles()...)
 	if c.Env == Production {
 		expect(c.JWTSecret != "", "JWT_SECRET", "is missing; make one with: openssl rand -hex 32")
 		expect(c.JWTRefreshSecret != "", "JWT_REFRESH_SECRET", "is missing; make one with: openssl rand -hex 32")
@@ -203,6 +218,29 @@ func (c Config) checkMongo(now time.Time) []error {
 	expect(c.Env != Production || !c.SealUntil.IsZero(), "SEAL_FORMAT_UNTIL",
 		"is missing; in production SEAL_FORMAT=legacy needs the last day on which it may be used, such as 2026-01-31")
 	expect(!c.SealUntil.Before(now), "SEAL_FORMAT_UNTIL", "has passed; remove SEAL_FORMAT=legacy")
+	return errs
+}
+
+// maxQuota bounds FILES_QUOTA_MB.
+const maxQuota = 1 << 20
+
+// checkFiles looks at what belongs to uploaded files.
+func (c Config) checkFiles() []error {
+	var errs []error
+	if c.FilesQuota < 1 || c.FilesQuota > maxQuota {
+		errs = append(errs, fmt.Errorf("FILES_QUOTA_MB: want 1 to %d", maxQuota))
+	}
+	for _, v := range []struct {
+		name string
+		set  bool
+	}{{"S3_BUCKET", c.S3Bucket != ""}, {"S3_ACCESS_KEY", c.S3AccessKey != ""}, {"S3_SECRET_KEY", c.S3SecretKey != ""}} {
+		switch {
+		case c.S3Endpoint == "" && v.set:
+			errs = append(errs, fmt.Errorf("%s: only with S3_ENDPOINT", v.name))
+		case c.S3Endpoint != "" && !v.set:
+			errs = append(errs, fmt.Errorf("%s: is missing; S3_ENDPOINT needs it", v.name))
+		}
+	}
 	return errs
 }
 
@@ -236,6 +274,9 @@ const (
 	maxIdle = 365 * 24 * 3_600_000
 )
 
+// minRetention is the least of MESSAGE_RETENTION.
+const minRetention = 24 * time.Hour
+
 // A Secret is a value that never prints itself.
 type Secret string
 
@@ -263,6 +304,19 @@ func (MongoURI) GoString() string { return "(secret)" }
 
 // MarshalText keeps the value out of logs and JSON too.
 func (MongoURI) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
+
+// An Endpoint is the address of a store of files.
+type Endpoint string
+
+// UnmarshalText takes an address without a path.
+func (e *Endpoint) UnmarshalText(b []byte) error {
+	u, err := url.Parse(string(b))
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+		return errors.New("want an address such as https://s3.example.com")
+	}
+	*e = Endpoint(u.Scheme + "://" + u.Host)
+	return nil
+}
 
 // A Day is a day by UTC.
 type Day struct{ time.Time }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,11 +16,12 @@ import (
 )
 
 func TestConfigReportsEveryMistakeByVariable(t *testing.T) {
+	t.Parallel()
 	_, err := app.LoadConfig(map[string]string{
 		"APP_ENV": "staging", "PORT": "0", "AUTH_TIMEOUT": "soon", "REFRESH_TOKEN_EXPIRY": "-3d", "JWT_SECRET": "hunter2",
 		"MESSAGE_ENCRYPTION_KEY": "abc", "TRUSTED_PROXIES": "here", "CORS_ORIGINS": "example.com", "SERVICE_TOKENS": "short-token",
 		"RATE_LIMIT_FACTOR": "many", "LOG_LEVEL": "loud", "SOCKET_MAX_CONNECTIONS_PER_USER": "0", "RATE_LIMITS": "send_message=x", "POLLING": "perhaps",
-		"ROOT_DOMAIN": "https://example.com", "EMAIL_VERIFICATION": "sometimes",
+		"ROOT_DOMAIN": "https://example.com", "EMAIL_VERIFICATION": "sometimes", "FILES_QUOTA_MB": "0", "S3_ENDPOINT": "s3.example.com",
 	})
 	if err == nil {
 		t.Fatal("was accepted")
@@ -27,7 +29,7 @@ func TestConfigReportsEveryMistakeByVariable(t *testing.T) {
 	for _, name := range []string{
 		"APP_ENV", "PORT", "AUTH_TIMEOUT", "REFRESH_TOKEN_EXPIRY", "JWT_SECRET", "MESSAGE_ENCRYPTION_KEY", "TRUSTED_PROXIES", "CORS_ORIGINS",
 		"SERVICE_TOKENS", "RATE_LIMIT_FACTOR", "LOG_LEVEL", "SOCKET_MAX_CONNECTIONS_PER_USER", "RATE_LIMITS", "POLLING",
-		"ROOT_DOMAIN", "EMAIL_VERIFICATION",
+		"ROOT_DOMAIN", "EMAIL_VERIFICATION", "FILES_QUOTA_MB", "S3_ENDPOINT",
 	} {
 		if !strings.Contains("\n"+err.Error(), "\n"+name+": ") {
 			t.Errorf("no line about %s in:\n%v", name, err)
@@ -40,7 +42,26 @@ func TestConfigReportsEveryMistakeByVariable(t *testing.T) {
 	}
 }
 
+func TestAStoreOfFilesIsNamedWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	whole := map[string]string{"S3_ENDPOINT": "https://s3.example.com/", "S3_BUCKET": "b", "S3_ACCESS_KEY": "k", "S3_SECRET_KEY": "s"}
+	c, err := app.LoadConfig(whole)
+	if err != nil || c.S3Endpoint != "https://s3.example.com" {
+		t.Errorf("whole: %q, %v", c.S3Endpoint, err)
+	}
+	for name := range whole {
+		vars := maps.Clone(whole)
+		delete(vars, name)
+		if _, err := app.LoadConfig(vars); err == nil {
+			t.Errorf("without %s it was accepted", name)
+		} else if name != "S3_ENDPOINT" && !strings.Contains(err.Error(), name+": is missing") {
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
+}
+
 func TestTheRootDomainIsADomain(t *testing.T) {
+	t.Parallel()
 	for domain, want := range map[string]bool{
 		"": true, "example.com": true, "Chat.Example.co.uk": true, "xn--bcher-kva.example": true,
 		".example.com": false, "example.com.": false, "com": false, "example.com:443": false, "example.com/": false, "a b.example": false,
@@ -53,6 +74,7 @@ func TestTheRootDomainIsADomain(t *testing.T) {
 }
 
 func TestConfigReadsDurations(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]time.Duration{
 		"500ms": 500 * time.Millisecond, "10s": 10 * time.Second, "15m": 15 * time.Minute, "30d": 30 * 24 * time.Hour,
 	} {
@@ -64,6 +86,7 @@ func TestConfigReadsDurations(t *testing.T) {
 }
 
 func TestProductionNamesEveryMissingSecretAndHowToMakeOne(t *testing.T) {
+	t.Parallel()
 	_, err := app.LoadConfig(map[string]string{"APP_ENV": "production"})
 	for _, name := range []string{"JWT_SECRET", "JWT_REFRESH_SECRET", "MESSAGE_ENCRYPTION_KEY"} {
 		if want := name + ": is missing; make one with: openssl rand -hex 32"; err == nil || !strings.Contains(err.Error(), want) {
@@ -73,12 +96,17 @@ func TestProductionNamesEveryMissingSecretAndHowToMakeOne(t *testing.T) {
 }
 
 func TestConfigShowsWhatIsInForceAndNoSecret(t *testing.T) {
+	t.Parallel()
 	secrets := map[string]string{
 		"JWT_SECRET": strings.Repeat("a1", 20), "JWT_REFRESH_SECRET": strings.Repeat("b2", 20),
 		"MESSAGE_ENCRYPTION_KEY": strings.Repeat("c3", 32), "SERVICE_TOKENS": strings.Repeat("d4", 20),
-		"MONGODB_URI": "mongodb://user:hunter2@db.example.com",
+		"MONGODB_URI": "mongodb://user:hunter2@db.example.com", "S3_SECRET_KEY": strings.Repeat("e5", 20),
+		"MESSAGE_ENCRYPTION_KEYS": strings.Repeat("f6", 32),
 	}
-	vars := map[string]string{"APP_ENV": "production", "REFRESH_TOKEN_EXPIRY": "7d", "AUTH_TIMEOUT": "90s"}
+	vars := map[string]string{
+		"APP_ENV": "production", "REFRESH_TOKEN_EXPIRY": "7d", "AUTH_TIMEOUT": "90s",
+		"S3_ENDPOINT": "https://s3.example.com", "S3_BUCKET": "files", "S3_ACCESS_KEY": "pryde",
+	}
 	for k, v := range secrets {
 		vars[k] = v
 	}
@@ -108,6 +136,7 @@ func TestConfigShowsWhatIsInForceAndNoSecret(t *testing.T) {
 }
 
 func TestWhatBelongsToMongoDBIsTakenWithIt(t *testing.T) {
+	t.Parallel()
 	const uri = "mongodb://user:hunter2@db.example.com/pryde?replicaSet=rs0"
 	secret := strings.Repeat("ab", 32)
 	production := map[string]string{"APP_ENV": "production", "JWT_SECRET": secret, "JWT_REFRESH_SECRET": secret + "c", "MESSAGE_ENCRYPTION_KEY": secret}
@@ -151,6 +180,7 @@ func TestWhatBelongsToMongoDBIsTakenWithIt(t *testing.T) {
 }
 
 func TestTheTableOfVariablesNamesEachOne(t *testing.T) {
+	t.Parallel()
 	var b bytes.Buffer
 	if err := app.WriteConfigDocs(&b); err != nil {
 		t.Fatal(err)
@@ -163,6 +193,7 @@ func TestTheTableOfVariablesNamesEachOne(t *testing.T) {
 }
 
 func TestSecretsAreMadeOnceAndKept(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	w := start(t, dir, nil)
 	ann := w.signUp()
@@ -189,6 +220,7 @@ func TestSecretsAreMadeOnceAndKept(t *testing.T) {
 }
 
 func TestAnotherMasterKeyStopsTheStart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	w := start(t, dir, nil)
 	w.signUp()
@@ -213,6 +245,7 @@ func TestAnotherMasterKeyStopsTheStart(t *testing.T) {
 }
 
 func TestASecondServerOnTheSameDataIsRefused(t *testing.T) {
+	t.Parallel()
 	embeddedOnly(t) // on MongoDB it stands by
 	w := newWorld(t)
 	c, err := app.LoadConfig(map[string]string{"DATA_DIR": w.dir})

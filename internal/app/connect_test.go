@@ -21,6 +21,7 @@ func withSecrets(t *testing.T) *world {
 }
 
 func TestConnectingGreetsInOrder(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp()
 	c, err := w.dial(ann.token)
@@ -46,6 +47,7 @@ func TestConnectingGreetsInOrder(t *testing.T) {
 }
 
 func TestTheHeaderCarriesTheTokenToo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp()
 	d := testkit.Dialer{Header: http.Header{"Authorization": {"Bearer " + ann.token}}}
@@ -59,6 +61,7 @@ func TestTheHeaderCarriesTheTokenToo(t *testing.T) {
 
 // TestTokensThatMustNotCount shows each bad token to both doors.
 func TestTokensThatMustNotCount(t *testing.T) {
+	t.Parallel()
 	w := withSecrets(t)
 	ann := w.signUp()
 	good := claimsOf(t, ann.token)
@@ -124,6 +127,7 @@ func claimsOf(t *testing.T, token string) jwt.MapClaims {
 }
 
 func TestLoggingOutEndsSocketAndToken(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp()
 	c := ann.connect()
@@ -150,6 +154,7 @@ func TestLoggingOutEndsSocketAndToken(t *testing.T) {
 }
 
 func TestTheOldestSocketMakesRoom(t *testing.T) {
+	t.Parallel()
 	w := start(t, t.TempDir(), map[string]string{"SOCKET_MAX_CONNECTIONS_PER_USER": "3"})
 	ann := w.signUp()
 	var open []*testkit.Conn
@@ -173,6 +178,7 @@ func TestTheOldestSocketMakesRoom(t *testing.T) {
 }
 
 func TestSmallEvents(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	c := ann.connect()

@@ -66,6 +66,7 @@ func (p *person) row(with *person) (wire.Conversation, bool) {
 }
 
 func TestADeliveryIsHeardByBothFromEitherDoor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	a, b, second := ann.connect(), bob.connect(), bob.connect()
@@ -100,6 +101,7 @@ func TestADeliveryIsHeardByBothFromEitherDoor(t *testing.T) {
 }
 
 func TestHowFarSomebodyHasReadIsHeardByBothFromEitherDoor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	a, b := ann.connect(), bob.connect()
@@ -144,6 +146,7 @@ func TestHowFarSomebodyHasReadIsHeardByBothFromEitherDoor(t *testing.T) {
 }
 
 func TestAConversationIsSetForOneself(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	b := bob.connect()
@@ -187,6 +190,7 @@ func TestAConversationIsSetForOneself(t *testing.T) {
 }
 
 func TestADeletedConversationComesBackWithWhatIsNew(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	ann.post(bob, "one")
@@ -214,6 +218,7 @@ func TestADeletedConversationComesBackWithWhatIsNew(t *testing.T) {
 }
 
 func TestAttachmentsAreListedForThePeopleOfAConversation(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob, eve := w.signUp(), w.signUp(), w.signUp()
 	for _, file := range []string{"/upload/image/1.png", "", "/upload/image/2.png", "/upload/image/3.png"} {
@@ -237,6 +242,7 @@ func TestAttachmentsAreListedForThePeopleOfAConversation(t *testing.T) {
 }
 
 func TestNotesToOneselfWorkOnBothDoors(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp()
 	var mu sync.Mutex
@@ -277,6 +283,7 @@ func TestNotesToOneselfWorkOnBothDoors(t *testing.T) {
 // TestAThirdPersonGetsNothingFromAnyRoute asks every route of messages and conversations for
 // what is somebody else's, for what is not there and for what is no id.
 func TestAThirdPersonGetsNothingFromAnyRoute(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob, eve := w.signUp(), w.signUp(), w.signUp()
 	e := eve.connect()
@@ -294,6 +301,9 @@ func TestAThirdPersonGetsNothingFromAnyRoute(t *testing.T) {
 		"PUT /api/messages/{id}":                             wire.EditedContent{Content: "mine now"},
 		"PUT /api/messages/conversations/{userId}/last-read": wire.LastRead{MessageID: m.ID},
 		"POST /api/messages/conversations/{userId}/mute":     wire.Muting{},
+		"PUT /api/messages/conversations/{userId}/draft":     wire.DraftText{Text: "unsent"},
+		"POST /api/messages/{id}/react":                      wire.Emoji{Emoji: "👍"},
+		"DELETE /api/messages/{id}/react":                    wire.Emoji{Emoji: "👍"},
 		"DELETE /api/messages/{id}":                          nil,
 	}
 	asked := 0
@@ -302,7 +312,7 @@ func TestAThirdPersonGetsNothingFromAnyRoute(t *testing.T) {
 			continue
 		}
 		asked++
-		at := func(i string) string { return strings.NewReplacer("{id}", i, "{userId}", i).Replace(r.Path) }
+		at := func(i string) string { return inBraces.ReplaceAllLiteralString(r.Path, i) }
 		body := bodies[r.String()]
 		var refused [2][]byte
 		for i, of := range []string{m.ID.String(), unknown} {
@@ -359,6 +369,7 @@ func TestAThirdPersonGetsNothingFromAnyRoute(t *testing.T) {
 
 // TestEventsOfReceiptsTakeOnlyWhatTheyName sends what attackers send in place of an id.
 func TestEventsOfReceiptsTakeOnlyWhatTheyName(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	m := ann.post(bob, "hi")

@@ -13,6 +13,7 @@ import (
 
 // TestTheClientBehindTheProxiesOfRenderIsKnown reads the networks that deploy/render.yaml trusts.
 func TestTheClientBehindTheProxiesOfRenderIsKnown(t *testing.T) {
+	t.Parallel()
 	root, err := testkit.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)

@@ -49,7 +49,7 @@ func (c Config) show(field string, v reflect.Value) string {
 	switch x := v.Interface().(type) {
 	case time.Duration:
 		return showDuration(x)
-	case Secret, MongoURI, seal.Key, SecretList:
+	case Secret, MongoURI, seal.Key, seal.Keys, SecretList:
 		if v.IsZero() {
 			return "(not set)"
 		}

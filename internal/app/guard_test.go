@@ -21,6 +21,7 @@ func (l *listener) Publish(out ...wire.Outgoing)    { l.heard += len(out) }
 func (l *listener) EndSession(string, string, bool) {}
 
 func TestWhereAnotherInstanceMayBeActiveNothingIsSaid(t *testing.T) {
+	t.Parallel()
 	for name, valid := range map[string]bool{"in charge": true, "out of date": false} {
 		t.Run(name, func(t *testing.T) {
 			r := &rooms{valid: func() bool { return valid }}
@@ -61,6 +62,7 @@ func TestWhereAnotherInstanceMayBeActiveNothingIsSaid(t *testing.T) {
 }
 
 func TestNoRequestBeginsBehindTheLast(t *testing.T) {
+	t.Parallel()
 	q := newRequests(t.Context())
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader("body"))
 	running, done := q.begin(httptest.NewRecorder(), request)

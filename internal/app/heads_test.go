@@ -16,6 +16,7 @@ import (
 // for ever: what waits for it is bounded from the first byte on, so that it does not help to go
 // on sending.
 func TestRequestsWhoseHeadsDoNotComeToTheirEndAreGivenUp(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	const handshake = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: chat.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
 	var all sync.WaitGroup
@@ -44,6 +45,7 @@ func TestRequestsWhoseHeadsDoNotComeToTheirEndAreGivenUp(t *testing.T) {
 }
 
 func TestCVE2024_37890HeadsAreBounded(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for name, lines := range map[string]string{
 		"many headers": strings.Repeat("X-Header: some value\r\n", 10_000),

@@ -21,9 +21,9 @@ var floors = [][]string{
 	{"id", "socketio", "journal"},
 	{"wire"},
 	{"auth", "bus"},
-	{"message", "people", "presence", "realtime", "httpapi"},
+	{"message", "people", "presence", "typing", "files", "search", "custody", "retention", "realtime", "httpapi"},
 	{"testkit"},
-	{"sqlitestore", "mongostore", "journalstore", "storetest", "testkit/mongod", "wire/gen", "socketio/fixture"},
+	{"sqlitestore", "mongostore", "journalstore", "files/folder", "files/s3", "export", "storetest", "testkit/mongod", "wire/gen", "socketio/fixture"},
 	{"app", "testkit/mongod/with"},
 }
 
@@ -38,12 +38,16 @@ var reserved = map[string][]string{
 	"github.com/microcosm-cc/bluemonday": {"plaintext"},
 	"github.com/caarlos0/env/":           {"app"},
 	"golang.org/x/crypto/argon2":         {"people"},
+	"golang.org/x/image/":                {"files"},
+	"golang.org/x/text/":                 {"search"},
+	"github.com/minio/minio-go/":         {"files/s3"},
 	"github.com/pquerna/otp":             {"people"},
-	"net/http":                           {"httpapi", "engineio", "socketio", "socketio/fixture", "app", "metric", "testkit", "wire", "wire/gen"},
+	"net/http":                           {"httpapi", "engineio", "socketio", "socketio/fixture", "app", "metric", "testkit", "wire", "wire/gen", "files/s3"},
 	"database/sql":                       {"sqlitestore"},
 }
 
 func TestImportsGoDown(t *testing.T) {
+	t.Parallel()
 	floor := make(map[string]int)
 	for i, names := range floors {
 		for _, name := range names {

@@ -27,6 +27,7 @@ func (w *world) from(address string) *testkit.REST {
 }
 
 func TestAMessageCountsTheSameFromEitherDoor(t *testing.T) {
+	t.Parallel()
 	w := limitedWorld(t, "send_message=10/1h")
 	ann, bob := w.signUp(), w.signUp()
 	a, b := ann.connect(), bob.connect()
@@ -68,6 +69,7 @@ func TestAMessageCountsTheSameFromEitherDoor(t *testing.T) {
 }
 
 func TestALimitedMessageIsNotStored(t *testing.T) {
+	t.Parallel()
 	w := limitedWorld(t, "send_message=1/1h")
 	ann, bob := w.signUp(), w.signUp()
 	a := ann.connect()
@@ -82,6 +84,7 @@ func TestALimitedMessageIsNotStored(t *testing.T) {
 }
 
 func TestLoginsAreCountedByTheAddressBehindTheProxy(t *testing.T) {
+	t.Parallel()
 	w := limitedWorld(t, "login=2/1h")
 	ann := w.signUp()
 	good := wire.LogIn{Email: ann.name + "@example.com", Password: password}
@@ -102,6 +105,7 @@ func TestLoginsAreCountedByTheAddressBehindTheProxy(t *testing.T) {
 }
 
 func TestMinorsNeitherUseUpSignUpsNorAreRefusedByThem(t *testing.T) {
+	t.Parallel()
 	w := start(t, t.TempDir(), map[string]string{"RATE_LIMIT_FACTOR": "1", "RATE_LIMITS": "signup=1/1h"})
 	minor := form("minor")
 	minor.Birthday = time.Now().AddDate(-17, 0, 0).Format(time.DateOnly)
@@ -125,6 +129,7 @@ func TestMinorsNeitherUseUpSignUpsNorAreRefusedByThem(t *testing.T) {
 }
 
 func TestRefreshIsCountedBySessionAndNotWithEverythingElse(t *testing.T) {
+	t.Parallel()
 	w := limitedWorld(t, "refresh=2/1h,global=4/1h")
 	var cookies []string
 	for _, name := range []string{"refresher_one", "refresher_two"} {
@@ -169,6 +174,7 @@ func cookieOf(a testkit.Answer) string {
 }
 
 func TestAskingWhoIsOnlineIsLimited(t *testing.T) {
+	t.Parallel()
 	w := limitedWorld(t, "get_online_users=2/1h")
 	ann := w.signUp()
 	c, ear := ann.listen()
@@ -186,6 +192,7 @@ func TestAskingWhoIsOnlineIsLimited(t *testing.T) {
 }
 
 func TestMessagesOfManyPeopleAreCountedByTheAddressBehindTheProxy(t *testing.T) {
+	t.Parallel()
 	w := limitedWorld(t, "send_message_address=2/1h")
 	ann, bob := w.signUp(), w.signUp()
 	const one, other = "203.0.113.1", "203.0.113.2"
@@ -213,6 +220,7 @@ func TestMessagesOfManyPeopleAreCountedByTheAddressBehindTheProxy(t *testing.T) 
 
 // TestTransportsThatNeverAuthenticateAreFew opens transports and says nothing on them.
 func TestTransportsThatNeverAuthenticateAreFew(t *testing.T) {
+	t.Parallel()
 	w := start(t, t.TempDir(), map[string]string{"SOCKET_MAX_PENDING_PER_ADDRESS": "2", "TRUSTED_PROXIES": "127.0.0.0/8"})
 	ann := w.signUp()
 	opened := func(address string) int {

@@ -9,6 +9,7 @@ import (
 )
 
 func TestTheFormerPageGetsWhatItCannotDoWithout(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp()
 	for _, path := range []string{"/api/groupChats", "/api/groupchats", "/API/GroupChats/"} {
@@ -39,6 +40,7 @@ func TestTheFormerPageGetsWhatItCannotDoWithout(t *testing.T) {
 }
 
 func TestUnknownEndpointsAre404AndNever401(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp()
 	for _, request := range []string{

@@ -46,6 +46,7 @@ var rightTokens = map[string]int{
 }
 
 func TestOldPasswordsAndTokensAreGood(t *testing.T) {
+	t.Parallel()
 	w := startOld(t, "true")
 	for line := range jsonLines(t, filepath.Join(oldAnswers, "logins.jsonl")) {
 		var former oldLogin

@@ -19,7 +19,7 @@ type oldRoute struct {
 	// differ are the differences that are meant.
 	differ []meant
 
-	sorted string // a list whose order is free
+	sorted []string // lists whose order is free
 
 	later  string // the issue that brings the route; "" where it is there
 	status int    // what is answered until then
@@ -48,8 +48,8 @@ func (r oldRoute) allows(d difference) bool {
 // oldRoutes are the requests of which the former system's answers are known; the first that fits
 // counts.
 var oldRoutes = []oldRoute{
-	{prefix: "/api/messages/group/", later: "All of messaging", status: 404},
-	{prefix: "/api/groupchats", later: "All of messaging", status: 200}, // always empty
+	{prefix: "/api/messages/group/", query: "?limit=100", right: rightGroupThread, differ: slices.Concat(messageDiffers("[]."), groupMessageDiffers, failureDiffers)},
+	{prefix: "/api/groupchats", right: rightGroups, differ: slices.Concat(messageDiffers("[].lastMessage."), groupDiffers)},
 	{prefix: "/api/global-chat/", later: liveHouse, status: 404},
 	{prefix: "/api/friends", later: liveHouse, status: 404},
 	{prefix: "/api/follow/", later: liveHouse, status: 404},
@@ -62,7 +62,7 @@ var oldRoutes = []oldRoute{
 		{"[].muted", added, "the former list did not say"},
 		{"[].mutedUntil", added, "the former list did not say"},
 	})},
-	{prefix: "/api/messages/unread/counts", right: rightCounts, sorted: "unreadByUser"},
+	{prefix: "/api/messages/unread/counts", right: rightCounts, sorted: []string{"unreadByUser", "unreadByGroup"}},
 	{prefix: "/api/messages/", query: "?limit=100", right: rightThread, differ: slices.Concat(messageDiffers("[]."), failureDiffers)},
 	{prefix: "/api/auth/me", right: rightMe, differ: meDiffers},
 	{prefix: "/api/blocks", right: asItIs, differ: []meant{
@@ -97,8 +97,7 @@ var failureDiffers = []meant{{"code", added, "for programs"}}
 func messageDiffers(at string) []meant {
 	return []meant{
 		{at + "seq", added, "the place in its conversation"},
-		{at + "reactions", changed, "reactions come with All of messaging"},
-		{at + "voiceNote", leftOut, "voice notes come with All of messaging"},
+		{at + "reactions[]._id", leftOut, "of the former database library"},
 		{at + "deletedFor", changed, "whether the other person deleted it for themselves is theirs"},
 		{at + "deliveredTo", changed, "in direct messages marks say it, not lists"},
 		// What an old document lacks is filled in.
@@ -194,9 +193,14 @@ func (o *oldTruth) other(u string) any {
 // last is a message as the list shows it.
 func (o *oldTruth) last(m *oldMessage) map[string]any {
 	row := map[string]any{
-		"_id": m.ID.Hex, "sender": m.Sender.Hex, "recipient": m.Recipient.Hex, "groupChat": nil, "content": o.content(m),
+		"_id": m.ID.Hex, "sender": m.Sender.Hex, "groupChat": nil, "content": o.content(m),
 		"attachment": nil, "read": m.wasRead(), "edited": m.Edited, "isDeletedForAll": m.IsDeleted, "createdAt": m.CreatedAt.wire(),
 		"readBy": []any{}, "deliveredTo": []any{}, "reactions": []any{}, "deletedFor": []any{}, "__v": 0,
+	}
+	if m.GroupChat != nil {
+		row["groupChat"] = m.GroupChat.Hex
+	} else {
+		row["recipient"] = m.Recipient.Hex
 	}
 	if m.Attachment != nil && *m.Attachment != "" && !m.IsDeleted {
 		row["attachment"] = *m.Attachment
@@ -207,7 +211,7 @@ func (o *oldTruth) last(m *oldMessage) map[string]any {
 	return row
 }
 
-// rightCounts counts by sender, which the former system never did.
+// rightCounts counts by sender, which the former system never did, and by group.
 func rightCounts(o *oldTruth, u string, former oldAnswer) oldAnswer {
 	total, rows := 0, []any{}
 	for _, peer := range o.peers(u) {
@@ -219,7 +223,14 @@ func rightCounts(o *oldTruth, u string, former oldAnswer) oldAnswer {
 			total += n
 		}
 	}
-	former.Body = map[string]any{"totalUnread": total, "unreadByUser": rows, "requestId": someText{}}
+	groups := []any{}
+	for g := range o.groups {
+		if n := o.unreadIn(u, g); o.member(g, u) && n > 0 {
+			groups = append(groups, map[string]any{"groupChatId": g, "count": n})
+			total += n
+		}
+	}
+	former.Body = map[string]any{"totalUnread": total, "unreadByUser": rows, "unreadByGroup": groups, "requestId": someText{}}
 	return former
 }
 
@@ -305,7 +316,8 @@ func filled(v any) any {
 			v[i] = filled(v[i])
 		}
 	case map[string]any:
-		if name, person := v["username"]; person && v["displayName"] == nil {
+		// Who is in a list of receipts has a username alone.
+		if name, person := v["username"]; person && v["displayName"] == nil && len(v) > 2 {
 			v["displayName"] = name
 		}
 		for _, field := range []string{"bio", "pronouns", "gender", "nickname", "identity"} {

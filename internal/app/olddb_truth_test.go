@@ -25,6 +25,7 @@ type oldMessage struct {
 		At date
 	}
 	DeletedFor []struct{ User oid }
+	ReadBy     []struct{ User oid }
 	CreatedAt  date
 }
 
@@ -74,8 +75,15 @@ func (m *oldMessage) unreadBy(u string) bool {
 // An oldSetting is a row of the old conversations.
 type oldSetting struct {
 	Participants []oid
+	GroupChat    *oid
 	UnreadFor    []struct{ User oid }
 	LastRead     []struct{ User, MessageID oid } `json:"lastReadMessageId"`
+}
+
+// An oldGroup is a group of the old database.
+type oldGroup struct {
+	ID      oid `json:"_id"`
+	Members []oid
 }
 
 // An oldPerson is somebody as others see them.
@@ -84,6 +92,7 @@ type oldPerson struct {
 	Username     string
 	DisplayName  *string
 	ProfilePhoto string
+	IsDeleted    bool
 }
 
 // An oldText is what a message says.
@@ -99,13 +108,14 @@ type oldTruth struct {
 	byID     map[string]*oldMessage
 	texts    map[string]oldText
 	settings []oldSetting
+	groups   map[string]oldGroup
 	people   map[string]oldPerson
 	blocked  map[[2]string]bool // who blocks whom, both ways
 }
 
 func readTruth(t *testing.T) *oldTruth {
 	t.Helper()
-	o := &oldTruth{byID: map[string]*oldMessage{}, texts: map[string]oldText{}, people: map[string]oldPerson{}, blocked: map[[2]string]bool{}}
+	o := &oldTruth{byID: map[string]*oldMessage{}, texts: map[string]oldText{}, people: map[string]oldPerson{}, groups: map[string]oldGroup{}, blocked: map[[2]string]bool{}}
 	each(t, "messages", func(m oldMessage) {
 		o.messages = append(o.messages, &m)
 		o.byID[m.ID.Hex] = &m
@@ -115,6 +125,7 @@ func readTruth(t *testing.T) *oldTruth {
 	})
 	each(t, "plain", func(p oldText) { o.texts[p.ID] = p })
 	each(t, "conversations", func(s oldSetting) { o.settings = append(o.settings, s) })
+	each(t, "groupchats", func(g oldGroup) { o.groups[g.ID.Hex] = g })
 	each(t, "users", func(p oldPerson) { o.people[p.ID.Hex] = p })
 	each(t, "blocks", func(b struct{ Blocker, Blocked oid }) {
 		o.blocked[[2]string{b.Blocker.Hex, b.Blocked.Hex}] = true
@@ -153,7 +164,7 @@ func (o *oldTruth) content(m *oldMessage) any {
 // person is how somebody looks beside a message. Who is gone has a name that says so.
 func (o *oldTruth) person(u string) map[string]any {
 	p, known := o.people[u]
-	if !known {
+	if !known || p.IsDeleted {
 		return map[string]any{"_id": u, "username": "", "displayName": "Deleted user", "profilePhoto": ""}
 	}
 	return map[string]any{"_id": u, "username": p.Username, "displayName": p.shown(), "profilePhoto": p.ProfilePhoto}

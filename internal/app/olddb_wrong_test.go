@@ -18,6 +18,7 @@ const (
 // TestWhereTheFormerAnswersWereWrong has a check for each answer of the former system that is
 // not to be given again.
 func TestWhereTheFormerAnswersWereWrong(t *testing.T) {
+	t.Parallel()
 	checks := []struct {
 		name  string
 		check func(*oldWorld, *testing.T)

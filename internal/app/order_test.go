@@ -39,6 +39,7 @@ func (l *listener) hear(e testkit.Event) {
 // TestNoSocketHearsTheCommitsOutOfOrder runs 64 callers over 8 conversations through both
 // doors: each socket hears every commit of its person once, in growing order.
 func TestNoSocketHearsTheCommitsOutOfOrder(t *testing.T) {
+	t.Parallel()
 	const pairs, devices, each = 8, 4, 20
 	w := newWorld(t)
 	var all sync.WaitGroup

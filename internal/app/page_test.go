@@ -7,6 +7,7 @@ import (
 )
 
 func TestThePageAndTheDoorsShareOnePort(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	browser := w.rest()
 	browser.Header = http.Header{"Accept": {"text/html"}}

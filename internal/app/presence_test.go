@@ -94,6 +94,7 @@ func (p *person) listen() (*testkit.Conn, *ear) {
 }
 
 func TestComingIsAnnouncedOnceWhateverTheNumberOfSockets(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob, eve := w.signUp(), w.signUp(), w.signUp()
 	b, heard := bob.listen()
@@ -128,6 +129,7 @@ func awaitPresence(p *person, c *testkit.Conn, of id.User) {
 }
 
 func TestNobodySeesAcrossABlock(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob, eve := w.signUp(), w.signUp(), w.signUp()
 	b, bobHeard := bob.listen()
@@ -175,6 +177,7 @@ func TestNobodySeesAcrossABlock(t *testing.T) {
 }
 
 func TestEverybodyIsOnTheListThatTheyGet(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	var people []id.User
 	for range 3 {

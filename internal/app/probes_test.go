@@ -9,6 +9,7 @@ import (
 )
 
 func TestProbesAndMetrics(t *testing.T) {
+	t.Parallel()
 	token := strings.Repeat("t", 32)
 	w := start(t, t.TempDir(), map[string]string{"SERVICE_TOKENS": token})
 	ann, bob := w.signUp(), w.signUp()

@@ -71,6 +71,7 @@ func lines(t *testing.T, events []testkit.Event, last string) []string {
 }
 
 func TestWhatWasMissedIsToldOnComingBack(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	w := start(t, dir, nil)
 	ann, bob := w.signUp(), w.signUp()
@@ -123,6 +124,7 @@ func (p *person) at(w *world) *person {
 }
 
 func TestAClientThatHeardNothingRecoversByItsPIDAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	ann.post(bob, "known")
@@ -142,6 +144,7 @@ func TestAClientThatHeardNothingRecoversByItsPIDAlone(t *testing.T) {
 }
 
 func TestNobodyRecoversWhatIsNotTheirsOrNotCertain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob, eve := w.signUp(), w.signUp(), w.signUp()
 	b := bob.connect()
@@ -186,6 +189,7 @@ func TestNobodyRecoversWhatIsNotTheirsOrNotCertain(t *testing.T) {
 }
 
 func TestMoreThanASocketTakesIsNotRecovered(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	b := bob.connect()
@@ -247,6 +251,7 @@ func (v *wanderer) hear(e testkit.Event) {
 // while each of the 4 writes to all others: each client hears every message once, in growing
 // order.
 func TestClientsThatComeAndGoMissNothingAndHearNothingTwice(t *testing.T) {
+	t.Parallel()
 	const people, clients, each, reconnects = 4, 16, 40, 8
 	turns := make(chan struct{}, 8) // how many reconnect at once: with too many, the server lets some load instead
 	w := newWorld(t)
@@ -325,6 +330,7 @@ func TestClientsThatComeAndGoMissNothingAndHearNothingTwice(t *testing.T) {
 }
 
 func TestPollingIsServedUnlessConfiguredOtherwise(t *testing.T) {
+	t.Parallel()
 	for setting, want := range map[string]int{"": http.StatusOK, "true": http.StatusOK, "false": http.StatusBadRequest} {
 		t.Run("POLLING="+setting, func(t *testing.T) {
 			vars := map[string]string{}

@@ -11,6 +11,7 @@ import (
 // TestAReusedRefreshTokenEndsTheSocketsOfItsSession shows the token before the last one: the
 // family ends, and its sockets with it.
 func TestAReusedRefreshTokenEndsTheSocketsOfItsSession(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	rest := w.rest()
 	answer, err := rest.Do(w.ctx(), "POST", "/api/auth/signup", form("reused_person"))
@@ -58,6 +59,7 @@ func cookie(h http.Header) string {
 }
 
 func TestRefreshesAreLimitedBySessionAndNotByAddress(t *testing.T) {
+	t.Parallel()
 	w := start(t, t.TempDir(), map[string]string{"RATE_LIMIT_FACTOR": "1"})
 	rest := w.rest()
 	answer, err := rest.Do(w.ctx(), "POST", "/api/auth/signup", form("eager_person"))

@@ -8,10 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"pryde/internal/auth"
 	"pryde/internal/bus"
+	"pryde/internal/custody"
+	"pryde/internal/files"
 	"pryde/internal/httpapi"
 	"pryde/internal/id"
 	"pryde/internal/limit"
@@ -21,7 +24,9 @@ import (
 	"pryde/internal/people"
 	"pryde/internal/presence"
 	"pryde/internal/realtime"
+	"pryde/internal/search"
 	"pryde/internal/socketio"
+	"pryde/internal/typing"
 	"pryde/internal/wire"
 	"pryde/web"
 )
@@ -35,6 +40,11 @@ type rooms struct {
 	line     *order.Line
 	gate     *realtime.Gateway
 	presence *presence.Service
+	typing   *typing.Service
+	search   *search.Service
+	custody  *custody.Service
+	objects  objects
+	files    *files.Service
 	page     http.Handler // of REST and the page
 	metrics  *metric.Registry
 
@@ -61,7 +71,11 @@ func openRooms(ctx context.Context, c Config, log *slog.Logger, b *backend, vali
 	}
 	go func() {
 		defer close(r.ended)
-		r.gate.Recheck(background)
+		var all sync.WaitGroup
+		all.Go(func() { r.gate.Recheck(background) })
+		all.Go(func() { r.upkeep(background, c, log) })
+		all.Go(func() { r.files.Sweep(background) })
+		all.Wait()
 	}()
 	return r, nil
 }
@@ -106,9 +120,20 @@ func (r *rooms) wire(ctx context.Context, c Config, log *slog.Logger) error {
 		OnBlock: func(a, b id.User) { r.presence.BlockChanged(a, b) }, // each of the two needs the other
 	})
 	nodes.Memory = accounts
+	r.custody = newCustody(r.backend, accounts.Remove, r.valid, log)
+	if err := r.custody.Restore(ctx); err != nil {
+		return err
+	}
 	r.presence = presence.New(presence.Options{Publish: nodes, People: accounts, Log: log, Now: now})
 	r.gate.Greet(r.presence)
-	messages := message.New(message.Options{Store: r.store, People: accounts, IDs: ids, Key: key, Database: database, Now: now})
+	if err := r.openFiles(ctx, c, key, log); err != nil {
+		return err
+	}
+	r.search = search.New(search.Options{Store: r.store, Key: key, Metrics: r.metrics, Now: now, Log: log})
+	messages := message.New(message.Options{
+		Store: r.store, Groups: r.store, People: accounts, Files: r.files, Index: words{r.search}, IDs: ids, Key: key, Database: database, Now: now,
+	})
+	r.typing = typing.New(typing.Options{Publish: nodes, People: accounts, Groups: messages, Now: now})
 	r.gate.Recover(messages)
 	r.answerSockets(messages)
 
@@ -122,6 +147,9 @@ func (r *rooms) wire(ctx context.Context, c Config, log *slog.Logger) error {
 	httpapi.BindUsers(api, accounts)
 	httpapi.BindMessages(api, messages)
 	httpapi.BindConversations(api, messages)
+	httpapi.BindGroups(api, messages)
+	httpapi.BindSearch(api, finder{r.search, messages})
+	httpapi.BindFiles(api, r.files)
 	httpapi.BindBlocks(api, accounts)
 	httpapi.BindHealth(api)
 	r.page, err = api.Page(web.Page())
@@ -156,6 +184,7 @@ func (r *rooms) answerSockets(messages *message.Service) {
 	realtime.On(r.gate, wire.SendMessage, inCharge(r, messages.Send), wire.Delivery.Sent)
 	realtime.On(r.gate, wire.SayDelivered, inCharge(r, messages.MarkDelivered), wire.Note)
 	realtime.On(r.gate, wire.SayRead, inCharge(r, messages.ReadUpTo), wire.Note)
+	realtime.On(r.gate, wire.SayTyping, inCharge(r, r.typing.Say), realtime.Same)
 	realtime.On(r.gate, wire.Ping, inCharge(r, r.presence.Ping), realtime.Same)
 	realtime.On(r.gate, wire.EchoBack, inCharge(r, r.presence.Echo), realtime.Same)
 	realtime.On(r.gate, wire.Join, inCharge(r, r.presence.Join), realtime.Same)
@@ -208,7 +237,16 @@ func (r *rooms) close() {
 	if r.presence != nil {
 		r.presence.Close()
 	}
+	if r.typing != nil {
+		r.typing.Close()
+	}
+	if r.search != nil {
+		r.search.Close()
+	}
 	if r.line != nil {
 		r.line.Close()
+	}
+	if r.objects != nil {
+		_ = r.objects.Close() // nothing is on its way in or out any more
 	}
 }

@@ -9,7 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"pryde/internal/sqlitestore"
 )
+
+// secretsFile is in KEYS_DIR.
+const secretsFile = "secrets.json"
 
 // kept are the secrets that a development server makes for itself.
 type kept struct {
@@ -23,6 +28,9 @@ type kept struct {
 func fillSecrets(c *Config) error {
 	if c.JWTSecret != "" && c.JWTRefreshSecret != "" && !c.MessageKey.IsZero() {
 		return nil
+	}
+	if c.MessageKey.IsZero() && there(c.KeysDir, sqlitestore.KeysFile) && !there(c.KeysDir, secretsFile) {
+		return errors.New("secrets: secrets.json is gone, and with it the MESSAGE_ENCRYPTION_KEY that wraps the keys in keys.db: put it back, or set the key")
 	}
 	k, err := keptSecrets(c.KeysDir)
 	if err != nil {
@@ -45,11 +53,17 @@ func fillSecrets(c *Config) error {
 	return nil
 }
 
+// there reports whether a file is in a folder, or may be.
+func there(dir, name string) bool {
+	_, err := os.Stat(filepath.Join(dir, name))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 func keptSecrets(dir string) (kept, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return kept{}, err
 	}
-	file := filepath.Join(dir, "secrets.json")
+	file := filepath.Join(dir, secretsFile)
 	raw, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return makeSecrets(dir, file)
@@ -104,4 +118,16 @@ func random() string {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
+}
+
+// existingSecrets completes what the environment did not set from the file of kept secrets. It makes
+// none.
+func existingSecrets(c *Config) error {
+	if !c.MessageKey.IsZero() {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(c.KeysDir, secretsFile)); err != nil {
+		return fmt.Errorf("MESSAGE_ENCRYPTION_KEY: is not set, and no key was made here: %w", err)
+	}
+	return fillSecrets(c)
 }

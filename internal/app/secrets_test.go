@@ -6,6 +6,7 @@ import (
 )
 
 func TestStartsAtTheSameTimeKeepTheSameSecrets(t *testing.T) {
+	t.Parallel()
 	for range 20 {
 		dir := t.TempDir()
 		got := make([]kept, 8)

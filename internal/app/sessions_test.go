@@ -11,6 +11,7 @@ import (
 )
 
 func TestSomebodyElsesSessionsAreNotThere(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, eve := w.signUp().device(), w.signUp().device()
 	unknown := w.do(eve.rest, "DELETE", "/api/sessions/"+strings.Repeat("0", 64), nil, http.StatusNotFound)
@@ -24,6 +25,7 @@ func TestSomebodyElsesSessionsAreNotThere(t *testing.T) {
 }
 
 func TestSessionsOverREST(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := w.signUp()
 	phone := p.w.rest()
@@ -51,6 +53,7 @@ func TestSessionsOverREST(t *testing.T) {
 }
 
 func TestProfilesOverREST(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	set := func(who *person, body string, status int) testkit.Answer {
@@ -97,6 +100,7 @@ func TestProfilesOverREST(t *testing.T) {
 }
 
 func TestBlockedPeopleDoNotFindEachOther(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	w.do(ann.rest, "POST", "/api/blocks", wire.Blocking{BlockedUserID: bob.id}, http.StatusCreated)
@@ -116,6 +120,7 @@ func TestBlockedPeopleDoNotFindEachOther(t *testing.T) {
 }
 
 func TestMeIsAllThatTheFormerPageReads(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp().device()
 	w.do(ann.rest, "PATCH", "/api/privacy/settings", wire.Raw(`{"whoCanMessage":"no-one"}`), http.StatusOK)
@@ -130,6 +135,7 @@ func TestMeIsAllThatTheFormerPageReads(t *testing.T) {
 // TestOperatorsInAccountsAreRefused puts what a query language would read in the place of
 // every text.
 func TestOperatorsInAccountsAreRefused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann := w.signUp()
 	for _, bad := range operators {

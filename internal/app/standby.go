@@ -114,7 +114,9 @@ func (m *member) prepare(ctx context.Context, db *mongostore.Database) error {
 	if err != nil {
 		return err
 	}
-	_, err = vault.ServerKey(ctx)
+	if err = vault.Check(ctx); err == nil {
+		_, err = vault.ServerKey(ctx)
+	}
 	if errors.Is(err, seal.ErrWrongKey) {
 		return fmt.Errorf("the key in MESSAGE_ENCRYPTION_KEY is not that of the database: %w", err)
 	}

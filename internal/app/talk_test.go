@@ -13,6 +13,7 @@ import (
 )
 
 func TestTwoPeopleTalk(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	a, b := ann.connect(), bob.connect()
@@ -37,6 +38,7 @@ func TestTwoPeopleTalk(t *testing.T) {
 }
 
 func TestBothDoorsKnowTheSameAttempt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	b := bob.connect()
@@ -62,6 +64,7 @@ func TestBothDoorsKnowTheSameAttempt(t *testing.T) {
 }
 
 func TestTheIdempotencyKeyNamesAnAttempt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	named := *ann.rest
@@ -82,6 +85,7 @@ func TestTheIdempotencyKeyNamesAnAttempt(t *testing.T) {
 // TestABurstOfOneSocketKeepsItsOrder sends without waiting: everything is stored, told and
 // acknowledged in the order of sending.
 func TestABurstOfOneSocketKeepsItsOrder(t *testing.T) {
+	t.Parallel()
 	const burst = 60
 	w := newWorld(t)
 	ann, bob, eve := w.signUp(), w.signUp(), w.signUp()
@@ -143,6 +147,7 @@ func byNumber(a, b string) int {
 }
 
 func TestWhatWasMissedComesBySync(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	a, b := ann.connect(), bob.connect()
@@ -167,6 +172,7 @@ func TestWhatWasMissedComesBySync(t *testing.T) {
 }
 
 func TestEditReadAndDeleteAreHeardByBoth(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob, eve := w.signUp(), w.signUp(), w.signUp()
 	a, b := ann.connect(), bob.connect()
@@ -199,6 +205,7 @@ func TestEditReadAndDeleteAreHeardByBoth(t *testing.T) {
 }
 
 func TestASecondDeviceHearsWhatTheFirstSends(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ann, bob := w.signUp(), w.signUp()
 	phone, desk := ann.connect(), ann.connect()

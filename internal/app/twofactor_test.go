@@ -39,6 +39,7 @@ func (p *person) firstStep() (testkit.Answer, wire.LoggedIn) {
 }
 
 func TestLoggingInWithASecondFactor(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p, set, next := w.protected()
 
@@ -75,6 +76,7 @@ func TestLoggingInWithASecondFactor(t *testing.T) {
 
 // TestATemporaryTokenOpensNothingElse shows the token between the two steps to every door.
 func TestATemporaryTokenOpensNothingElse(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p, _, _ := w.protected()
 	_, first := p.firstStep()
@@ -105,6 +107,7 @@ func TestATemporaryTokenOpensNothingElse(t *testing.T) {
 }
 
 func TestGuessesOfCodesAreLocked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p, set, _ := w.protected()
 	_, first := p.firstStep()

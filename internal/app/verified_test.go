@@ -11,6 +11,7 @@ import (
 )
 
 func TestNobodyWritesOnEitherDoorWhoseAddressIsNotVerified(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	before := start(t, dir, nil)
 	ann := before.signUp()
@@ -65,6 +66,7 @@ func setCookie(t *testing.T, got testkit.Answer) *http.Cookie {
 }
 
 func TestTheRefreshCookieIsForOtherSitesInProductionOnly(t *testing.T) {
+	t.Parallel()
 	secrets := map[string]string{
 		"APP_ENV": "production", "HOST": "127.0.0.1", "ROOT_DOMAIN": "example.com", "JWT_SECRET": strings.Repeat("a", 32),
 		"JWT_REFRESH_SECRET": strings.Repeat("b", 32), "MESSAGE_ENCRYPTION_KEY": strings.Repeat("c", 64),

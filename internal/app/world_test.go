@@ -2,12 +2,15 @@ package app_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net"
 	"net/http"
 	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +34,13 @@ func TestMain(m *testing.M) {
 	if s := os.Getenv(storeVariable); s != "" && s != "sqlite" && s != "mongodb" {
 		fmt.Fprintf(os.Stderr, "%s: want sqlite or mongodb\n", storeVariable)
 		os.Exit(2)
+	}
+	flag.Parse()
+	// Most of a test is waiting, a good part of it for passwords: the server rests between two.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		if err := f.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0))); err != nil {
+			panic(err) // a number is one
+		}
 	}
 	goleak.VerifyTestMain(mongod.Around(m))
 }
@@ -64,7 +74,7 @@ func storeIn(t *testing.T, dir string, more map[string]string) map[string]string
 	if onMongoDB() && more["MONGODB_URI"] == "" {
 		uri, known := databases.Load(dir)
 		if !known {
-			uri = mongod.Database(t)
+			uri = mongod.Emptied(t)
 			databases.Store(dir, uri)
 		}
 		all["MONGODB_URI"], _ = uri.(string)

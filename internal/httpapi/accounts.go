@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/go-chi/chi/v5"
-
 	"pryde/internal/auth"
 	"pryde/internal/fault"
 	"pryde/internal/wire"
@@ -50,7 +48,7 @@ func BindAccounts(a *API, ops Accounts) {
 		return plain(ops.Status(ctx, who))
 	})
 	Bind(a, wire.GetUsernameCheck, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
-		return plain(ops.CheckUsername(ctx, chi.URLParamFromCtx(c.http.Context(), "username")))
+		return plain(ops.CheckUsername(ctx, text(c, "username")))
 	})
 	Bind(a, wire.GetMe, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
 		return plain(ops.Me(ctx, c.Who))

@@ -105,8 +105,9 @@ func clip(s string, bytes int) string {
 
 // A Call is one request as an operation's binding sees it.
 type Call struct {
-	Who  auth.Identity // zero on a public route
-	http *http.Request
+	Who    auth.Identity // zero on a public route
+	http   *http.Request
+	writer http.ResponseWriter
 }
 
 // An Answer is what a binding returns: the body, and what else the response carries.
@@ -114,6 +115,8 @@ type Answer struct {
 	Body          any
 	Status        int             // 0: the route's own
 	Next          string          // for X-Next-Cursor
+	Incomplete    bool            // for X-Search-Complete
+	File          *wire.File      // instead of Body; it is closed
 	RefreshToken  *RefreshToken   // to be kept as the cookie; a zero one removes it
 	MaxAge        time.Duration   // how long the client may show it again without asking; 0: not at all
 	Before, After []wire.Outgoing // published around the response
@@ -139,11 +142,14 @@ func bindChecked[In, Out any](a *API, route wire.Route[In, Out], check func(In) 
 	}
 	for _, path := range append([]string{spec.Path}, spec.Aliases...) {
 		a.routes.MethodFunc(spec.Method, strings.ToLower(path), handle)
+		if spec.GivesFile {
+			a.routes.MethodFunc(http.MethodHead, strings.ToLower(path), handle)
+		}
 	}
 }
 
 func answer[In any](a *API, spec *wire.RouteSpec, w http.ResponseWriter, r *http.Request, check func(In) error, fn func(context.Context, Call, In) (Answer, error)) error {
-	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), timeout(spec))
 	defer cancel()
 	count := &budget{api: a, w: w, r: r}
 	early, late := spec.Budgets, []wire.Budget(nil)
@@ -167,12 +173,25 @@ func answer[In any](a *API, spec *wire.RouteSpec, w http.ResponseWriter, r *http
 
 	ctx, turn := a.o.Line.Begin(ctx)
 	defer turn.End(nil)
-	out, err := fn(ctx, Call{Who: who, http: r}, in)
+	call := Call{Who: who, http: r, writer: w}
+	out, err := fn(ctx, call, in)
 	if err != nil {
 		return err
 	}
+	if out.File != nil {
+		a.give(call, out.File)
+		return nil
+	}
 	a.respond(turn, spec, w, r, out)
 	return nil
+}
+
+// timeout bounds the work on one request of a route.
+func timeout(spec *wire.RouteSpec) time.Duration {
+	if spec.GivesFile || spec.FileField != "" {
+		return fileTimeout
+	}
+	return requestTimeout
 }
 
 // respond publishes what comes before the response, writes it, and publishes what comes
@@ -189,6 +208,9 @@ func (a *API) respond(turn *order.Turn, spec *wire.RouteSpec, w http.ResponseWri
 	}
 	if out.Next != "" {
 		w.Header().Set("X-Next-Cursor", out.Next)
+	}
+	if out.Incomplete {
+		w.Header().Set("X-Search-Complete", "false")
 	}
 	if out.RefreshToken != nil {
 		a.o.Cookie.set(w, *out.RefreshToken, a.o.Now())

@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/go-chi/chi/v5"
-
 	"pryde/internal/auth"
 	"pryde/internal/id"
 	"pryde/internal/wire"
@@ -44,7 +42,7 @@ func BindBlocks(a *API, ops Blocks) {
 		return plain(ops.Blocked(ctx, c.Who))
 	})
 	Bind(a, wire.GetBlockCheck, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
-		return plain(ops.Blocks(ctx, c.Who, clip(chi.URLParamFromCtx(c.http.Context(), "idorusername"), 100)))
+		return plain(ops.Blocks(ctx, c.Who, clip(text(c, "idOrUsername"), 100)))
 	})
 	Bind(a, wire.GetPrivacy, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
 		return plain(ops.Privacy(ctx, c.Who))

@@ -130,23 +130,30 @@ func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // list reads the parameters of a list.
 func (c Call) list() (wire.ListQuery, error) {
-	q := wire.ListQuery{Limit: 50}
-	params := c.http.URL.Query()
-	if s := params.Get("limit"); params.Has("limit") {
-		n, err := strconv.Atoi(s)
-		if err != nil && !errors.Is(err, strconv.ErrRange) || n < 1 {
-			return q, errBadLimit
-		}
-		q.Limit = min(n, 100)
+	limit, err := c.limit()
+	if err != nil {
+		return wire.ListQuery{}, err
 	}
-	if s := params.Get("before"); params.Has("before") {
-		before, err := id.Parse[id.Message](s)
-		if err != nil {
-			return q, errBadCursor
+	q := wire.ListQuery{Limit: limit}
+	if params := c.http.URL.Query(); params.Has("before") {
+		if q.Before, err = id.Parse[id.Message](params.Get("before")); err != nil {
+			return wire.ListQuery{}, errBadCursor
 		}
-		q.Before = before
 	}
 	return q, nil
+}
+
+// limit reads how many rows of a list are wanted.
+func (c Call) limit() (int, error) {
+	params := c.http.URL.Query()
+	if !params.Has("limit") {
+		return 50, nil
+	}
+	n, err := strconv.Atoi(params.Get("limit"))
+	if err != nil && !errors.Is(err, strconv.ErrRange) || n < 1 {
+		return 0, errBadLimit
+	}
+	return min(n, 100), nil
 }
 
 // A RefreshToken travels in a cookie that no script can read.

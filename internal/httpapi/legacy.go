@@ -22,7 +22,8 @@ func (a *API) post(ctx context.Context, ops Messages, c Call, in wire.PostedMess
 		in.TempID = key
 	}
 	out, err := ops.Send(ctx, c.Who, wire.NewMessage{
-		RecipientID: in.Recipient, Content: in.Content, Attachment: in.Attachment, TempID: in.TempID,
+		RecipientID: in.Recipient, GroupChatID: in.GroupChatID, Content: in.Content, Attachment: in.Attachment,
+		VoiceNote: in.VoiceNote, ContentWarning: in.ContentWarning, ReplyTo: in.ReplyTo, TempID: in.TempID,
 	})
 	if err != nil {
 		return Answer{}, err

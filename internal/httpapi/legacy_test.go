@@ -87,6 +87,23 @@ func (talk) Conversations(context.Context, auth.Identity, wire.ListQuery) (wire.
 
 func (talk) Unread(context.Context, auth.Identity) (wire.Unread, error) { return wire.Unread{}, nil }
 
+func (talk) React(_ context.Context, _ auth.Identity, _ id.Message, in wire.Emoji) (outcome[wire.Message], error) {
+	m := spoken
+	m.Reactions = []wire.Reaction{{User: bobCard.ID, Emoji: in.Emoji, CreatedAt: noon}}
+	return outcome[wire.Message]{Reply: m}, nil
+}
+
+func (talk) Unreact(_ context.Context, _ auth.Identity, _ id.Message, in wire.Emoji) (outcome[wire.Message], error) {
+	if in.Emoji == "" {
+		return outcome[wire.Message]{}, fault.Invalid("MISSING_EMOJI", "Emoji is required")
+	}
+	return outcome[wire.Message]{Reply: spoken}, nil
+}
+
+func (talk) History(context.Context, auth.Identity, id.Message) ([]wire.MessageVersion, error) {
+	return nil, nil
+}
+
 func (talk) Sync(context.Context, auth.Identity, string) (wire.Sync, error) { return wire.Sync{}, nil }
 
 // settings answers every operation on a conversation.
@@ -141,6 +158,12 @@ func (settings) DeleteConversation(context.Context, auth.Identity, id.User) (out
 	return outcome[wire.ConversationDeleted]{Reply: wire.ConversationDeleted{Message: "Conversation deleted successfully"}}, nil
 }
 
+func (settings) SaveDraft(_ context.Context, _ auth.Identity, in wire.NewDraft) (outcome[wire.SavedDraft], error) {
+	return outcome[wire.SavedDraft]{Reply: wire.SavedDraft{ConversationWith: in.ConversationWith, GroupChatID: in.GroupChatID, Text: in.Text, UpdatedAt: noon}}, nil
+}
+
+func (settings) Drafts(context.Context, auth.Identity) ([]wire.SavedDraft, error) { return nil, nil }
+
 // TestFormerClientsReadWhatTheyUsedTo holds whole bodies, and their status, to the golden files.
 func TestFormerClientsReadWhatTheyUsedTo(t *testing.T) {
 	ann, m := annCard.ID.String(), spoken.ID.String()
@@ -153,6 +176,9 @@ func TestFormerClientsReadWhatTheyUsedTo(t *testing.T) {
 		{"message_not_found", "DELETE", "/api/messages/" + m, ``},
 		{"message_bad_id", "PUT", "/api/messages/temp_1/read", ``},
 		{"message_read", "PUT", "/api/messages/" + m + "/read", ``},
+		{"message_reacted", "POST", "/api/messages/" + m + "/react", `{"emoji":"👍"}`},
+		{"message_unreacted", "DELETE", "/api/messages/" + m + "/react", `{"emoji":"👍"}`},
+		{"message_unreacted_nothing", "DELETE", "/api/messages/" + m + "/react", `{}`},
 		{"thread", "GET", "/api/messages/" + ann, ``},
 		{"thread_bad_id", "GET", "/api/messages/temp_1", ``},
 		{"list", "GET", "/api/messages/list", ``},

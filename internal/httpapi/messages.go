@@ -20,6 +20,9 @@ type Messages interface {
 	Delete(ctx context.Context, who auth.Identity, of id.Message, forAll bool) (wire.Outcome[wire.Deleted], error)
 	MarkRead(ctx context.Context, who auth.Identity, of id.Message) (wire.Outcome[wire.Message], error)
 	MarkDelivered(ctx context.Context, who auth.Identity, in wire.MessageRef) (wire.Outcome[wire.Message], error)
+	React(ctx context.Context, who auth.Identity, of id.Message, in wire.Emoji) (wire.Outcome[wire.Message], error)
+	Unreact(ctx context.Context, who auth.Identity, of id.Message, in wire.Emoji) (wire.Outcome[wire.Message], error)
+	History(ctx context.Context, who auth.Identity, of id.Message) ([]wire.MessageVersion, error)
 	Thread(ctx context.Context, who auth.Identity, with id.User, q wire.ListQuery) (wire.Page[wire.Message], error)
 	Media(ctx context.Context, who auth.Identity, with id.User, q wire.MediaQuery) (wire.Media, error)
 	Conversations(ctx context.Context, who auth.Identity, q wire.ListQuery) (wire.Page[wire.Conversation], error)
@@ -32,12 +35,12 @@ func BindMessages(a *API, ops Messages) {
 	Bind(a, wire.PostMessage, func(ctx context.Context, c Call, in wire.PostedMessage) (Answer, error) {
 		return a.post(ctx, ops, c, in)
 	})
-	Bind(a, wire.PutMessage, func(ctx context.Context, c Call, in wire.EditedContent) (Answer, error) {
-		of, err := param[id.Message](c, "id")
-		if err != nil {
-			return Answer{}, err
-		}
-		return outcome(ops.Edit(ctx, c.Who, of, in))
+	bindTo(a, wire.PutMessage, "id", ops.Edit)
+	bindTo(a, wire.PostReaction, "id", ops.React)
+	bindTo(a, wire.DeleteReaction, "id", ops.Unreact)
+	bindOf(a, wire.PutRead, "id", ops.MarkRead)
+	bindOf(a, wire.PutDelivered, "id", func(ctx context.Context, who auth.Identity, of id.Message) (wire.Outcome[wire.Message], error) {
+		return ops.MarkDelivered(ctx, who, wire.MessageRef{MessageID: of})
 	})
 	Bind(a, wire.DeleteMessage, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
 		of, err := param[id.Message](c, "id")
@@ -45,20 +48,6 @@ func BindMessages(a *API, ops Messages) {
 			return Answer{}, err
 		}
 		return outcome(ops.Delete(ctx, c.Who, of, c.http.URL.Query().Get("deleteForAll") == "true"))
-	})
-	Bind(a, wire.PutRead, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
-		of, err := param[id.Message](c, "id")
-		if err != nil {
-			return Answer{}, err
-		}
-		return outcome(ops.MarkRead(ctx, c.Who, of))
-	})
-	Bind(a, wire.PutDelivered, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
-		of, err := param[id.Message](c, "id")
-		if err != nil {
-			return Answer{}, err
-		}
-		return outcome(ops.MarkDelivered(ctx, c.Who, wire.MessageRef{MessageID: of}))
 	})
 	bindReads(a, ops)
 }
@@ -85,6 +74,13 @@ func bindReads(a *API, ops Messages) {
 			return Answer{}, err
 		}
 		return plain(ops.Media(ctx, c.Who, with, q))
+	})
+	Bind(a, wire.GetHistory, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
+		of, err := param[id.Message](c, "id")
+		if err != nil {
+			return Answer{}, err
+		}
+		return plain(ops.History(ctx, c.Who, of))
 	})
 	Bind(a, wire.GetConversations, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
 		q, err := c.list()
@@ -136,10 +132,15 @@ func page[T any](p wire.Page[T], err error) (Answer, error) {
 
 // param reads an identifier from the path.
 func param[T id.Kinded](c Call, name string) (T, error) {
-	// Patterns are bound in lower case, and with them the names of their parameters.
-	v, err := id.Parse[T](chi.URLParamFromCtx(c.http.Context(), strings.ToLower(name)))
+	v, err := id.Parse[T](text(c, name))
 	if err != nil {
 		return v, badParam(name, err)
 	}
 	return v, nil
+}
+
+// text reads a text from the path. Patterns are bound in lower case, and with them the names of
+// their parameters; paths are matched so.
+func text(c Call, name string) string {
+	return chi.URLParamFromCtx(c.http.Context(), strings.ToLower(name))
 }

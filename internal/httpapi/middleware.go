@@ -94,7 +94,7 @@ func (a *API) secure(h http.Header, r *http.Request) {
 const (
 	allowMethods  = "GET,POST,PUT,DELETE,PATCH,OPTIONS"
 	allowHeaders  = "Content-Type, Authorization, X-Requested-With, X-XSRF-TOKEN, x-auth-token, X-CSRF-Token, X-Frontend-Version, X-Session-Id, X-Mutation-Id, X-Request-Id, Cache-Control, Idempotency-Key"
-	exposeHeaders = "Authorization, X-CSRF-Token, X-Mutation-Id, X-Request-Id, Retry-After, X-Next-Cursor, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy"
+	exposeHeaders = "Authorization, X-CSRF-Token, X-Mutation-Id, X-Request-Id, Retry-After, X-Next-Cursor, X-Search-Complete, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, RateLimit-Policy"
 )
 
 // cross answers for other origins, and preflights. It reports whether the request goes on.
@@ -124,13 +124,13 @@ func (a *API) cross(w http.ResponseWriter, r *http.Request) bool {
 
 var errQuery = fault.Invalid("INVALID_QUERY", "Invalid query parameter")
 
-// plainQuery refuses parameters that former systems would read as objects.
+// plainQuery refuses parameters that former systems would read as objects or lists.
 func plainQuery(r *http.Request) error {
 	if r.URL.RawQuery == "" {
 		return nil
 	}
-	for name := range r.URL.Query() {
-		if strings.ContainsAny(name, "[$") {
+	for name, values := range r.URL.Query() {
+		if strings.ContainsAny(name, "[$") || len(values) > 1 {
 			return errQuery
 		}
 	}

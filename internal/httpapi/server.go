@@ -22,12 +22,8 @@ func bindVersion(a *API) {
 }
 
 // bindFormerPage binds what the former page asks for although there is nothing of it here: its
-// list of conversations stays empty without the list of groups, and its tour asks to be put
-// away.
+// tour asks to be put away.
 func bindFormerPage(a *API) {
-	Bind(a, wire.GetGroupChats, func(context.Context, Call, wire.None) (Answer, error) {
-		return Answer{Body: []wire.Raw{}}, nil
-	})
 	Bind(a, wire.PostTourDone, func(context.Context, Call, wire.None) (Answer, error) {
 		return Answer{Body: wire.Succeeded{Success: true}}, nil
 	})

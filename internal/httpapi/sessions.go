@@ -3,8 +3,6 @@ package httpapi
 import (
 	"context"
 
-	"github.com/go-chi/chi/v5"
-
 	"pryde/internal/auth"
 	"pryde/internal/wire"
 )
@@ -28,7 +26,7 @@ func BindSessions(a *API, ops Sessions) {
 		return plain(ops.MySessions(ctx, c.Who))
 	})
 	Bind(a, wire.DeleteSession, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
-		return plain(ops.EndOneSession(ctx, c.Who, chi.URLParamFromCtx(c.http.Context(), "sessionid")))
+		return plain(ops.EndOneSession(ctx, c.Who, text(c, "sessionId")))
 	})
 	Bind(a, wire.PostSessionsLogOut, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
 		return plain(ops.EndOtherSessions(ctx, c.Who))

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
 	"pryde/internal/auth"
 	"pryde/internal/wire"
 )
@@ -27,7 +25,7 @@ func BindUsers(a *API, ops Users) {
 		return Answer{Body: found, MaxAge: searchAge}, err
 	})
 	Bind(a, wire.GetUser, func(ctx context.Context, c Call, _ wire.None) (Answer, error) {
-		return plain(ops.Profile(ctx, c.Who, chi.URLParamFromCtx(c.http.Context(), "identifier")))
+		return plain(ops.Profile(ctx, c.Who, text(c, "identifier")))
 	})
 	Bind(a, wire.PatchMe, func(ctx context.Context, c Call, in wire.ProfileChange) (Answer, error) {
 		return plain(ops.ChangeProfile(ctx, c.Who, in))

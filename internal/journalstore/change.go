@@ -3,6 +3,7 @@ package journalstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"pryde/internal/id"
@@ -40,12 +41,44 @@ func (s *Store) concernsPair(a, b id.User) func() bool {
 	return func() bool { return len(s.queue.with(message.Between(a, b))) > 0 }
 }
 
+// concernsGroup is about what was written in a group, on its way to the disk too. What the database
+// does not take stands in nobody's way.
+func (s *Store) concernsGroup(g id.Group) func() bool {
+	return func() bool {
+		return slices.ContainsFunc(s.queue.groups[g], func(e *entry) bool { return !slices.Contains(s.queue.aside, e) })
+	}
+}
+
+// nothing is what a change concerns that is about none of what may wait.
+func nothing() bool { return false }
+
 // Edit implements message.Store.
 func (s *Store) Edit(ctx context.Context, m id.Message, content string, at time.Time) (message.Message, error) {
 	if err := s.stored(ctx, s.concernsMessage(m)); err != nil {
 		return message.Message{}, fmt.Errorf("edit message: %w", err)
 	}
 	return s.inner.Edit(ctx, m, content, at)
+}
+
+// React implements message.Store.
+func (s *Store) React(ctx context.Context, m id.Message, r message.Reaction, remove bool) (message.Message, bool, error) {
+	if err := s.stored(ctx, s.concernsMessage(m)); err != nil {
+		return message.Message{}, false, fmt.Errorf("react to message: %w", err)
+	}
+	return s.inner.React(ctx, m, r, remove)
+}
+
+// SaveDraft implements message.Store.
+func (s *Store) SaveDraft(ctx context.Context, u id.User, d message.SavedDraft) error {
+	if err := s.stored(ctx, nothing); err != nil {
+		return fmt.Errorf("save draft: %w", err)
+	}
+	return s.inner.SaveDraft(ctx, u, d)
+}
+
+// Drafts implements message.Store.
+func (s *Store) Drafts(ctx context.Context, u id.User) ([]message.SavedDraft, error) {
+	return s.inner.Drafts(ctx, u)
 }
 
 // DeleteForAll implements message.Store.
@@ -73,11 +106,11 @@ func (s *Store) MarkRead(ctx context.Context, u id.User, m id.Message, at time.T
 }
 
 // MarkDelivered implements message.Store.
-func (s *Store) MarkDelivered(ctx context.Context, u id.User, m id.Message) (message.Receipt, error) {
+func (s *Store) MarkDelivered(ctx context.Context, u id.User, m id.Message, at time.Time) (message.Receipt, error) {
 	if err := s.stored(ctx, s.concernsMessage(m)); err != nil {
 		return message.Receipt{}, fmt.Errorf("mark message as delivered: %w", err)
 	}
-	return s.inner.MarkDelivered(ctx, u, m)
+	return s.inner.MarkDelivered(ctx, u, m, at)
 }
 
 // Arrange implements message.Store.

@@ -43,9 +43,10 @@ type queue struct {
 	aside    []*entry // that the database does not take
 	byID     map[id.Message]*entry
 	attempts map[attempt]*entry
-	people   map[id.User][]*entry // in order; what they send and receive
-	highest  order.Seq            // of all that was ever in it
-	removed  [256]int             // how many entries of the people with that last byte were taken out
+	people   map[id.User][]*entry  // in order; what they send each other and receive
+	groups   map[id.Group][]*entry // in order
+	highest  order.Seq             // of all that was ever in it
+	removed  [256]int              // how many entries of the senders with that last byte were taken out
 
 	// What is stored, without its texts: a repeat is known by it while the database gives no
 	// answers. Where there is too much, what is older goes to former, and what is there goes.
@@ -59,7 +60,7 @@ type queue struct {
 }
 
 func newQueue() *queue {
-	return &queue{byID: map[id.Message]*entry{}, attempts: map[attempt]*entry{}, people: map[id.User][]*entry{}, readers: map[int]int{}, stored: map[attempt]message.Message{}}
+	return &queue{byID: map[id.Message]*entry{}, attempts: map[attempt]*entry{}, people: map[id.User][]*entry{}, groups: map[id.Group][]*entry{}, readers: map[int]int{}, stored: map[attempt]message.Message{}}
 }
 
 // maxStored is of how many stored messages it is remembered at least, and half of how many at most.
@@ -73,7 +74,7 @@ func (q *queue) remember(clientID string, m message.Message) {
 	if len(q.stored) >= maxStored {
 		q.former, q.stored = q.stored, map[attempt]message.Message{}
 	}
-	m.Content, m.Attachment = "", ""
+	m.Content, m.Attachment, m.Extra, m.Reactions = "", "", message.Extra{}, nil
 	q.stored[attempt{m.Sender, clientID}] = m
 }
 
@@ -124,8 +125,12 @@ func (q *queue) add(e *entry) {
 	if e.ClientID != "" {
 		q.attempts[attempt{e.Sender, e.ClientID}] = e
 	}
-	for _, u := range e.Conversation().People() {
-		q.people[u] = append(q.people[u], e)
+	if !e.Group.IsZero() {
+		q.groups[e.Group] = append(q.groups[e.Group], e)
+	} else {
+		for _, u := range e.Conversation().People() {
+			q.people[u] = append(q.people[u], e)
+		}
 	}
 	q.highest = max(q.highest, e.Seq)
 }
@@ -143,10 +148,12 @@ func (q *queue) remove(entries ...*entry) {
 		}
 		delete(q.byID, e.ID)
 		delete(q.attempts, attempt{e.Sender, e.ClientID})
-		for _, u := range e.Conversation().People() {
-			q.removed[u[id.Size-1]]++
-			if q.people[u] = without(q.people[u], e); len(q.people[u]) == 0 {
-				delete(q.people, u)
+		q.removed[e.Sender[id.Size-1]]++
+		if !e.Group.IsZero() {
+			takeOut(q.groups, e.Group, e)
+		} else {
+			for _, u := range e.Conversation().People() {
+				takeOut(q.people, u, e)
 			}
 		}
 		q.list = without(q.list, e)
@@ -154,6 +161,13 @@ func (q *queue) remove(entries ...*entry) {
 	}
 	if len(q.list) == 0 {
 		q.list = nil
+	}
+}
+
+// takeOut takes an entry out of one of several lists.
+func takeOut[K comparable](lists map[K][]*entry, of K, e *entry) {
+	if lists[of] = without(lists[of], e); len(lists[of]) == 0 {
+		delete(lists, of)
 	}
 }
 
@@ -178,7 +192,7 @@ func (q *queue) repeated(d message.Draft) (*entry, error) {
 		}
 	} else if d.RepeatWindow > 0 {
 		oldest := whole(d.At).Add(-d.RepeatWindow)
-		for _, e := range slices.Backward(q.people[d.Sender]) {
+		for _, e := range slices.Backward(q.between(d.Conversation())) {
 			if e.Sender == d.Sender && e.Recipient == d.Recipient && e.Fingerprint == d.Fingerprint && !e.CreatedAt.Before(oldest) {
 				return e, nil
 			}
@@ -190,10 +204,19 @@ func (q *queue) repeated(d message.Draft) (*entry, error) {
 	return nil, nil
 }
 
-// with returns what waits between two people and is durable, in order.
+// between returns what waits in the group of a conversation, or else of the first person in it, in
+// order.
+func (q *queue) between(c message.Conversation) []*entry {
+	if c.IsGroup() {
+		return q.groups[c.Group]
+	}
+	return q.people[c.Low]
+}
+
+// with returns what waits in a conversation and is durable, in order.
 func (q *queue) with(c message.Conversation) []*entry {
 	var found []*entry
-	for _, e := range q.people[c.Low] {
+	for _, e := range q.between(c) {
 		if e.durable && e.Conversation() == c {
 			found = append(found, e)
 		}
@@ -201,7 +224,7 @@ func (q *queue) with(c message.Conversation) []*entry {
 	return found
 }
 
-// of returns what waits and is durable of a person, in order.
+// of returns what waits and is durable between a person and others, in order.
 func (q *queue) of(u id.User) []*entry {
 	var found []*entry
 	for _, e := range q.people[u] {

@@ -3,6 +3,7 @@ package journalstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -70,10 +71,30 @@ func (s *Store) Message(ctx context.Context, m id.Message) (message.Message, err
 
 // SeenBy implements message.Store.
 func (s *Store) SeenBy(ctx context.Context, m id.Message) ([]id.User, error) {
-	if e := s.waitingMessage(m); e != nil {
+	e := s.waitingMessage(m)
+	switch {
+	case e == nil:
+		return s.inner.SeenBy(ctx, m)
+	case e.Group.IsZero():
 		return e.Conversation().People(), nil
 	}
-	return s.inner.SeenBy(ctx, m)
+	g, err := s.groupOf(ctx, e.Group)
+	if err != nil && !errors.Is(err, message.ErrNoGroup) {
+		return nil, err
+	}
+	people := make([]id.User, len(g.Members))
+	for i, m := range g.Members {
+		people[i] = m.User
+	}
+	return people, nil
+}
+
+// Versions implements message.Store.
+func (s *Store) Versions(ctx context.Context, m id.Message) ([]message.Version, error) {
+	if s.waitingMessage(m) != nil {
+		return nil, nil
+	}
+	return s.inner.Versions(ctx, m)
 }
 
 // Attempt implements message.Store.
@@ -124,7 +145,7 @@ func (s *Store) place(ctx context.Context, entries []*entry, m id.Message) (at o
 // PageBefore implements message.Store.
 func (s *Store) PageBefore(ctx context.Context, c message.Conversation, viewer id.User, before id.Message, limit int) (page message.Page[message.Message], err error) {
 	err = s.beside(s.waitingWith(c), func(entries []*entry) (err error) {
-		if len(entries) == 0 || !c.Has(viewer) {
+		if len(entries) == 0 || !c.IsGroup() && !c.Has(viewer) {
 			page, err = s.inner.PageBefore(ctx, c, viewer, before, limit)
 			return err
 		}
@@ -151,6 +172,79 @@ func (s *Store) PageBefore(ctx context.Context, c message.Conversation, viewer i
 	return page, err
 }
 
+// Some implements message.Store. What waits can be replied to while the database is away, so it is
+// not asked about that where it is known who takes part.
+func (s *Store) Some(ctx context.Context, c message.Conversation, viewer id.User, of []id.Message) (found []message.Message, err error) {
+	err = s.beside(s.waitingWith(c), func(entries []*entry) error {
+		entries = slices.DeleteFunc(slices.Clone(entries), func(e *entry) bool { return !slices.Contains(of, e.ID) })
+		asked := slices.DeleteFunc(slices.Clone(of), func(m id.Message) bool {
+			return slices.ContainsFunc(entries, func(e *entry) bool { return e.ID == m })
+		})
+		found = nil
+		if len(asked) > 0 || !s.takesPart(viewer, c) {
+			if found, err = s.inner.Some(ctx, c, viewer, of); err != nil || !c.IsGroup() && !c.Has(viewer) {
+				return err
+			}
+		}
+		more, err := s.openAll(ctx, missing(entries, found, endOfTime))
+		found = append(found, more...)
+		return err
+	})
+	return found, err
+}
+
+// Seen implements message.Store.
+func (s *Store) Seen(ctx context.Context, viewer id.User, of []id.Message) (found []message.Message, err error) {
+	err = s.beside(s.waitingAmong(of), func(entries []*entry) error {
+		if found, err = s.inner.Seen(ctx, viewer, of); err != nil {
+			return err
+		}
+		var seen []*entry
+		for _, e := range missing(entries, found, endOfTime) {
+			sees := e.Group.IsZero() && e.Conversation().Has(viewer)
+			if !e.Group.IsZero() {
+				g, err := s.groupOf(ctx, e.Group)
+				if err != nil && !errors.Is(err, message.ErrNoGroup) {
+					return err
+				}
+				_, sees = g.Member(viewer)
+			}
+			if sees {
+				seen = append(seen, e)
+			}
+		}
+		more, err := s.openAll(ctx, seen)
+		found = append(found, more...)
+		return err
+	})
+	return found, err
+}
+
+// waitingAmong is what waits and is durable of some messages.
+func (s *Store) waitingAmong(of []id.Message) func() []*entry {
+	return func() []*entry {
+		var found []*entry
+		for _, m := range of {
+			if e := s.queue.byID[m]; e != nil && e.durable && !slices.Contains(found, e) {
+				found = append(found, e)
+			}
+		}
+		return found
+	}
+}
+
+// takesPart reports whether it is known that somebody is in a conversation.
+func (s *Store) takesPart(u id.User, c message.Conversation) bool {
+	if !c.IsGroup() {
+		return c.Has(u)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, found := s.known.group(c.Group)
+	_, in := g.Member(u)
+	return found && in
+}
+
 // missing returns the entries before a place that are not among the stored messages.
 func missing(entries []*entry, stored []message.Message, end order.Seq) []*entry {
 	known := make(map[id.Message]bool, len(stored))
@@ -169,7 +263,7 @@ func missing(entries []*entry, stored []message.Message, end order.Seq) []*entry
 // Media implements message.Store.
 func (s *Store) Media(ctx context.Context, c message.Conversation, viewer id.User, skip, limit int) (page message.Page[message.Message], err error) {
 	err = s.beside(s.waitingWith(c), func(entries []*entry) (err error) {
-		if entries = withAttachment(entries); len(entries) == 0 || !c.Has(viewer) {
+		if entries = withAttachment(entries); len(entries) == 0 || !c.IsGroup() && !c.Has(viewer) {
 			page, err = s.inner.Media(ctx, c, viewer, skip, limit)
 			return err
 		}

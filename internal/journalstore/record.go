@@ -23,6 +23,10 @@ const (
 	kindMessage byte = 1 // a message that waits
 	kindTake    byte = 2 // the messages before it have got new numbers
 	kindAside   byte = 3 // a message that waits because the database did not take it
+
+	// extended is set beside the kind where a message has a group, is a reply or has more than a
+	// text and an attachment; the record says that too then.
+	extended byte = 0x80
 )
 
 // A record is what one record of the journal says.
@@ -69,9 +73,19 @@ func (e *envelope) open(b []byte) (record, error) {
 	return decode(plain)
 }
 
+// isExtended reports whether the message of a record needs the longer form.
+func (r record) isExtended() bool {
+	w := &r.waiting
+	return !w.Group.IsZero() || !w.ReplyTo.IsZero() || len(w.SealedExtra) > 0
+}
+
 // encode writes a kind and fixed fields, and for a message its texts behind their lengths.
 func (r record) encode() []byte {
-	b := append(make([]byte, 0, 128), r.kind)
+	kind, more := r.kind, r.isExtended()
+	if more {
+		kind |= extended
+	}
+	b := append(make([]byte, 0, 128), kind)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.token))
 	if r.kind == kindTake {
 		b = binary.BigEndian.AppendUint64(b, uint64(r.from))
@@ -88,7 +102,13 @@ func (r record) encode() []byte {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(part)))
 		b = append(b, part...)
 	}
-	return b
+	if !more {
+		return b
+	}
+	b = append(b, w.Group[:]...)
+	b = append(b, w.ReplyTo[:]...)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(w.SealedExtra)))
+	return append(b, w.SealedExtra...)
 }
 
 // errRecord says that a record was written by another version of the server, or not by it.
@@ -97,7 +117,9 @@ var errRecord = errors.New("a record of the journal has no known form")
 // decode reads what encode wrote.
 func decode(b []byte) (r record, err error) {
 	c := cut{rest: b}
-	r.kind = c.bytes(1)[0]
+	kind := c.bytes(1)[0]
+	r.kind = kind &^ extended
+	more := kind != r.kind
 	r.token = int64(c.number())
 	switch r.kind {
 	case kindTake:
@@ -112,10 +134,14 @@ func decode(b []byte) (r record, err error) {
 		w.Fingerprint = message.Fingerprint(c.bytes(len(w.Fingerprint)))
 		w.ClientID = string(c.part())
 		w.SealedContent, w.SealedAttachment = c.part(), c.part()
+		if more {
+			w.Group, w.ReplyTo = id.Group(c.bytes(id.Size)), id.Message(c.bytes(id.Size))
+			w.SealedExtra = c.part()
+		}
 	default:
 		return record{}, errRecord
 	}
-	if c.short || len(c.rest) > 0 {
+	if c.short || len(c.rest) > 0 || more != r.isExtended() {
 		return record{}, errRecord
 	}
 	return r, nil

@@ -2,6 +2,7 @@ package journalstore
 
 import (
 	"bytes"
+	"encoding/hex"
 	"testing"
 	"time"
 
@@ -19,6 +20,9 @@ func records() []record {
 		},
 		ClientID: "temp-1", SealedContent: []byte("content"), SealedAttachment: []byte("attachment"),
 	}
+	more, reply := w, w
+	more.Group, more.Recipient, more.SealedExtra = id.Group{5}, id.User{}, []byte("extra")
+	reply.ReplyTo = id.Message{6}
 	bare := w
 	bare.ClientID, bare.SealedContent, bare.SealedAttachment = "", nil, nil
 	return []record{
@@ -26,6 +30,8 @@ func records() []record {
 		{kind: kindMessage, token: -1, waiting: bare},
 		{kind: kindAside, token: 7, waiting: w},
 		{kind: kindTake, token: 6, from: 1 << 40, first: 1 << 50},
+		{kind: kindMessage, token: 8, waiting: more},
+		{kind: kindAside, token: 9, waiting: reply},
 	}
 }
 
@@ -54,6 +60,26 @@ func TestARecordIsReadAsItWasWritten(t *testing.T) {
 		if _, err := e.open(sealed); err == nil {
 			t.Error("a damaged record opens")
 		}
+	}
+}
+
+// A journal that was written before there were groups is read as it was.
+func TestARecordOfTheFirstFormIsRead(t *testing.T) {
+	const first = "01" + "0000000000000005" + "000000000000004d" + "0000018f34069e7b" +
+		"010000000000000000000000" + "020000000000000000000000" + "030000000000000000000000" + "04000000000000000000000000000000" +
+		"00000006" + "74656d702d31" + "00000007" + "636f6e74656e74" + "0000000a" + "6174746163686d656e74"
+	b, err := hex.DecodeString(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	got, err := decode(b)
+
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(records()[0], got, cmp.AllowUnexported(record{})); diff != "" {
+		t.Errorf("record differs (-want +got):\n%s", diff)
 	}
 }
 

@@ -3,6 +3,7 @@ package journalstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"pryde/internal/id"
@@ -17,7 +18,10 @@ func (s *Store) keepNew(ctx context.Context, f *flight, d message.Draft) (messag
 		e, err := s.queue.repeated(d)
 		removed := s.queue.removed[d.Sender[id.Size-1]]
 		s.mu.Unlock()
-		if e == nil && err == nil && s.mayAsk() {
+		if err != nil {
+			return message.Message{}, false, fmt.Errorf("journal message: %w", err)
+		}
+		if e == nil && s.mayAsk() {
 			if m, found, err := s.ask(ctx, d); found || errors.Is(err, errTaken) {
 				return m, found, err
 			}
@@ -62,13 +66,18 @@ func (s *Store) ask(ctx context.Context, d message.Draft) (message.Message, bool
 			err = other
 		}
 	}
+	s.answered(err == nil || errors.Is(err, errTaken))
+	return m, found && err == nil, err
+}
+
+// answered notes whether the inner store gave an answer.
+func (s *Store) answered(is bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.askFrom = time.Time{}
-	if err != nil && !errors.Is(err, errTaken) {
+	if !is {
 		s.askFrom = time.Now().Add(askPause)
 	}
-	return m, found && err == nil, err
 }
 
 // recentAge is how long after it was sent a message may be repeated to another run of the server

@@ -10,7 +10,8 @@ import (
 )
 
 func TestARepeatOfWhatWaitedIsKnownWhileTheDatabaseGivesNoAnswers(t *testing.T) {
-	h := newHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := newHouse(t, mongod.Emptied(t))
 	d := draft(1, alice, bob, "hello")
 	d.ClientID = "attempt"
 	h.inner.away(true)
@@ -38,6 +39,7 @@ func TestARepeatOfWhatWaitedIsKnownWhileTheDatabaseGivesNoAnswers(t *testing.T) 
 
 // A message that was stored directly is known as well, also by the next run of the server.
 func TestARepeatOfWhatWasStoredIsKnownWhileTheDatabaseGivesNoAnswers(t *testing.T) {
+	t.Parallel()
 	for name, between := range map[string]func(*house){
 		"the same run": func(*house) {},
 		"the next run": func(h *house) {
@@ -46,7 +48,7 @@ func TestARepeatOfWhatWasStoredIsKnownWhileTheDatabaseGivesNoAnswers(t *testing.
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := calmHouse(t, mongod.Database(t))
+			h := calmHouse(t, mongod.Emptied(t))
 			d := draft(1, alice, bob, "hello")
 			d.ClientID, d.At = "attempt", time.Now()
 			first, _, err := h.Append(t.Context(), d)

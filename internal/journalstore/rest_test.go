@@ -34,7 +34,8 @@ func (h *house) journalFiles() map[string][]byte {
 
 // Nothing that people write, and nothing of who writes to whom, lies in the journal.
 func TestNothingInTheJournalCanBeRead(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	h.inner.away(true)
 	d := draft(1, alice, bob, "canary-of-the-content-1000003")
 	d.Attachment = "/files/canary-of-the-attachment-1007922.png"
@@ -80,7 +81,8 @@ func TestNothingInTheJournalCanBeRead(t *testing.T) {
 
 // A record that is damaged is reported, and what is behind it is stored.
 func TestADamagedRecordIsReportedAndTheRestStored(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	h.inner.away(true)
 	for i := range 5 {
 		h.send(draft(i, alice, bob, fmt.Sprint(i)))
@@ -109,7 +111,8 @@ func TestADamagedRecordIsReportedAndTheRestStored(t *testing.T) {
 
 // A journal that cannot be opened with the keys of the database is not passed over.
 func TestARecordThatDoesNotOpenIsAnError(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	h.close()
 	h.bounds.Dir = h.dir
 	j, err := journal.Open(h.bounds)
@@ -142,7 +145,8 @@ func TestARecordThatDoesNotOpenIsAnError(t *testing.T) {
 }
 
 func TestADiskThatFailsRefuses(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	h.inner.away(true)
 	h.send(draft(1, alice, bob, "before"))
 	// A segment that cannot be begun is a disk that fails: the folder is gone.

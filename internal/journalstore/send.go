@@ -13,7 +13,8 @@ import (
 )
 
 // Append implements message.Store. Whether one of the two people blocks the other is asked by
-// the inner store: what is journaled was allowed as far as its caller knew.
+// the inner store: what is journaled was allowed as far as its caller knew. Who is in a group is
+// asked by the inner store too, and of what is journaled it has to be known.
 func (s *Store) Append(ctx context.Context, d message.Draft) (message.Message, bool, error) {
 	f, until, err := s.depart(ctx)
 	if err != nil {
@@ -63,7 +64,7 @@ func (s *Store) keep(ctx context.Context, f *flight, d message.Draft, undecided 
 			return message.Message{}, false, fmt.Errorf("journal message: %w", err)
 		case first:
 			m := e.Message
-			m.Content, m.Attachment = d.Content, d.Attachment
+			m.Content, m.Attachment, m.Extra = d.Content, d.Attachment, d.Extra
 			return m, false, nil
 		}
 		<-e.ready
@@ -79,11 +80,15 @@ func (s *Store) keep(ctx context.Context, f *flight, d message.Draft, undecided 
 // repeats where that waits.
 func (s *Store) enqueue(ctx context.Context, f *flight, d message.Draft, undecided *message.Message, removed int) (e *entry, first bool, err error) {
 	w, err := s.sealed(ctx, d)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if err != nil {
 		return nil, false, err
 	}
+	s.mu.Lock()
+	changes := s.known.ended
+	s.mu.Unlock()
+	foreign := s.admitted(ctx, d)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err := s.await(ctx, func() bool { return len(s.flights.before(f)) == 0 }); err != nil {
 		return nil, false, err
 	}
@@ -100,6 +105,9 @@ func (s *Store) enqueue(ctx context.Context, f *flight, d message.Draft, undecid
 	if m, stored := s.queue.remembered(d); stored {
 		w.Seq, w.Changed, w.CreatedAt = m.Seq, m.Changed, m.CreatedAt
 		return &entry{Waiting: w, ready: closedChannel}, false, nil
+	}
+	if err := either(foreign, s.known.admits(d, changes)); err != nil {
+		return nil, false, err
 	}
 	e = &entry{Waiting: w, ready: make(chan struct{})}
 	if undecided != nil {
@@ -200,4 +208,5 @@ func (s *Store) note(clientID string, m message.Message) {
 	defer s.mu.Unlock()
 	s.times.note(m)
 	s.queue.remember(clientID, m)
+	s.known.confirm(m.Group)
 }

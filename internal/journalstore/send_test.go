@@ -66,7 +66,8 @@ func texts(ms []message.Message) []string {
 }
 
 func TestWhatIsJournaledIsStoredOnceAndAsItWasAcknowledged(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	var want []message.Message
 	want = append(want, h.send(draft(1, alice, bob, "stored")))
 	h.inner.away(true)
@@ -106,7 +107,8 @@ func TestWhatIsJournaledIsStoredOnceAndAsItWasAcknowledged(t *testing.T) {
 }
 
 func TestWhatWaitsOutlivesARestart(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	h.send(draft(1, alice, bob, "stored"))
 	h.inner.away(true)
 	d := draft(2, alice, bob, "waits")
@@ -152,9 +154,10 @@ func TestWhatWaitsOutlivesARestart(t *testing.T) {
 // Where another server has held the database, what waits gets numbers beyond those that it told
 // to clients.
 func TestAfterAnotherServerWhatWaitsGetsNewNumbers(t *testing.T) {
+	t.Parallel()
 	for name, others := range map[string]int{"nobody else": 0, "another server": 1} {
 		t.Run(name, func(t *testing.T) {
-			h := calmHouse(t, mongod.Database(t))
+			h := calmHouse(t, mongod.Emptied(t))
 			h.inner.away(true)
 			var before []message.Message
 			for i := range 5 {
@@ -200,7 +203,8 @@ func TestAfterAnotherServerWhatWaitsGetsNewNumbers(t *testing.T) {
 }
 
 func TestABlockThatCameAfterwardsDoesNotHoldUpTheQueue(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	h.inner.noAppend.Store(true)
 	h.inner.noReplay.Store(true)
 	h.send(draft(1, alice, bob, "acknowledged"))
@@ -220,7 +224,8 @@ func TestABlockThatCameAfterwardsDoesNotHoldUpTheQueue(t *testing.T) {
 }
 
 func TestBeyondItsBoundTheJournalRefuses(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	h.close()
 	h.bounds.MaxRecords = 3
 	h.open()
@@ -241,6 +246,7 @@ func TestBeyondItsBoundTheJournalRefuses(t *testing.T) {
 }
 
 func TestWhoseKeyIsNotKnownIsRefusedAndHoldsUpNobody(t *testing.T) {
+	t.Parallel()
 	server := mongod.ForTest(t, mongod.Options{})
 	h := newHouse(t, server.URI("keys"))
 	h.send(draft(1, alice, bob, "stored"))
@@ -262,7 +268,8 @@ func TestWhoseKeyIsNotKnownIsRefusedAndHoldsUpNobody(t *testing.T) {
 }
 
 func TestAnotherServerThatTookOverIsNotOvertaken(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	h.inner.away(true)
 	h.send(draft(1, alice, bob, "waits"))
 	h.inner.Fence()
@@ -286,7 +293,8 @@ func TestAnotherServerThatTookOverIsNotOvertaken(t *testing.T) {
 }
 
 func TestTheJournalOfAnotherDatabaseIsRefused(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	h.inner.away(true)
 	h.send(draft(1, alice, bob, "waits"))
 	h.close()
@@ -298,7 +306,8 @@ func TestTheJournalOfAnotherDatabaseIsRefused(t *testing.T) {
 
 // What the database does not take stands in nobody's way, and is not lost.
 func TestWhatTheDatabaseDoesNotTakeIsPutAside(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	h.inner.away(true)
 	for i := range 6 {
 		h.send(draft(i, alice, bob, fmt.Sprint(i)))
@@ -348,7 +357,8 @@ func TestWhatTheDatabaseDoesNotTakeIsPutAside(t *testing.T) {
 
 // A database that takes nothing at all is no reason to put everything aside.
 func TestWhereNothingIsTakenEverythingWaits(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	h.inner.away(true)
 	for i := range 6 {
 		h.send(draft(i, alice, bob, fmt.Sprint(i)))
@@ -372,7 +382,8 @@ func TestWhereNothingIsTakenEverythingWaits(t *testing.T) {
 
 // Numbers of both ways are published in order, and each once.
 func TestBothWaysPublishInOrder(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	line := order.NewLine(h.Opened())
 	var heard []order.Seq
 	var all sync.WaitGroup
@@ -406,7 +417,8 @@ func TestBothWaysPublishInOrder(t *testing.T) {
 
 // However many send, the queue ends and messages go the direct way again.
 func TestUnderLoadTheJournalEnds(t *testing.T) {
-	h := calmHouse(t, mongod.Database(t))
+	t.Parallel()
+	h := calmHouse(t, mongod.Emptied(t))
 	h.inner.away(true)
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -431,7 +443,7 @@ func TestUnderLoadTheJournalEnds(t *testing.T) {
 	for direct := 0; direct < 3; {
 		before := h.inner.replayed.Load()
 		seen := n.Load()
-		for n.Load() < seen+200 && !t.Failed() {
+		for n.Load() < seen+100 && !t.Failed() {
 			time.Sleep(time.Millisecond)
 		}
 		if h.Status().Waiting == 0 && before > 0 && h.inner.replayed.Load() == before {

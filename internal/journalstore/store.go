@@ -29,6 +29,7 @@ var _ message.Store = (*Store)(nil)
 // An Inner store is the one that keeps the messages in the end.
 type Inner interface {
 	message.Store
+	message.GroupStore
 	// AppendWithin is Append that gives up when ctx ends: with message.Undecided where the message
 	// may have been stored or may still be, and else with a fault of kind unavailable; then it
 	// will not be stored. All calls that were made so far are given up with the first one.
@@ -38,8 +39,8 @@ type Inner interface {
 	Seal(ctx context.Context, d message.Draft) (message.Waiting, error)
 	// Open returns a waiting message with its text in the clear.
 	Open(ctx context.Context, w message.Waiting) (message.Message, error)
-	// Replay stores messages as they stand, in one commit and whatever has come between the two
-	// people since, and passes over those that are stored already.
+	// Replay stores messages as they stand, in one commit, whatever has come between the two
+	// people and whoever has left the group since, and passes over those that are stored already.
 	Replay(ctx context.Context, ws []message.Waiting) error
 	// Recent returns the attempts among the newest messages, limit at most, that were sent since a
 	// time, without their texts and in no order. Some may be missing.
@@ -95,10 +96,10 @@ func Tag(database [4]byte) (t journal.Tag) {
 	return t
 }
 
-// A Store is a message.Store over an inner one. Its methods are safe for concurrent use. Besides
+// A Store is a message.Store and a message.GroupStore over an inner one. Its methods are safe for concurrent use. Besides
 // those of the inner store their errors are faults of kind unavailable: JOURNAL_FULL where the
 // bound of the journal is reached, STORE_UNAVAILABLE where the disk fails, where the key of the
-// sender is not known, and for changes while the database is away.
+// sender is not known, or who is in the group, and for changes while the database is away.
 type Store struct {
 	inner    Inner
 	journal  *journal.Journal
@@ -125,6 +126,7 @@ type Store struct {
 	budget   int           // how many messages may come before some are stored
 	heading  int           // messages on their way to the journal that have no place there yet
 	news     chan struct{} // closed and replaced when one of the above changed
+	known    *directory    // groups
 	flights  flights
 	wave     wave // to which they belong
 	times    times
@@ -141,7 +143,7 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		inner: o.Inner, journal: o.Journal, log: o.Log, patience: o.Patience, wait: o.Wait,
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		queue: newQueue(), news: make(chan struct{}), wave: newWave(), times: times{},
+		queue: newQueue(), known: newDirectory(), news: make(chan struct{}), wave: newWave(), times: times{},
 	}
 	if s.patience <= 0 {
 		s.patience = DefaultPatience

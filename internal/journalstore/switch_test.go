@@ -15,7 +15,7 @@ import (
 // given up while others still set out on the direct way.
 func TestNothingGoesTheDirectWayOnceOneWasGivenUp(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t, mongod.Database(t), 5*time.Second, journalstore.Options{Patience: 200 * time.Millisecond})
+	h := openHouse(t, mongod.Emptied(t), 5*time.Second, journalstore.Options{Patience: 200 * time.Millisecond})
 	way := make(chan string, 4)
 	first, second := draft(1, alice, bob, "one"), draft(2, alice, bob, "two")
 	results := make(chan message.Message, 2)

@@ -18,6 +18,7 @@ import (
 	"pryde/internal/journalstore"
 	"pryde/internal/message"
 	"pryde/internal/mongostore"
+	"pryde/internal/order"
 	"pryde/internal/seal"
 	"pryde/internal/testkit/mongod"
 )
@@ -178,6 +179,11 @@ type inner struct {
 	// Called before the store is, where they are there.
 	appending func(context.Context, message.Draft) error
 	asking    func(message.Draft)
+	changing  func(id.Group)
+
+	// Called when the store has been.
+	found func(id.Group)
+	told  func()
 }
 
 func (i *inner) away(is bool) {
@@ -193,6 +199,29 @@ func (i *inner) Attempt(ctx context.Context, d message.Draft) (message.Message, 
 		return message.Message{}, false, errAway
 	}
 	return i.Store.Attempt(ctx, d)
+}
+
+func (i *inner) ChangeGroup(ctx context.Context, g id.Group, by id.User, at time.Time, set func(*message.Group) error) (before, after message.Group, err error) {
+	if i.changing != nil {
+		i.changing(g)
+	}
+	return i.Store.ChangeGroup(ctx, g, by, at, set)
+}
+
+func (i *inner) Group(ctx context.Context, g id.Group) (message.Group, error) {
+	found, err := i.Store.Group(ctx, g)
+	if i.found != nil {
+		i.found(g)
+	}
+	return found, err
+}
+
+func (i *inner) Since(ctx context.Context, u id.User, after order.Seq, limit int) (message.Changes, error) {
+	c, err := i.Store.Since(ctx, u, after, limit)
+	if i.told != nil {
+		i.told()
+	}
+	return c, err
 }
 
 func (i *inner) AppendWithin(ctx context.Context, d message.Draft) (message.Message, bool, error) {

@@ -16,6 +16,9 @@ const (
 	Global             = "global"               // every request whose route is not exempt, per address
 	SendMessage        = "send_message"         // a message from either door, per user
 	SendMessageAddress = "send_message_address" // the same, per address
+	Reaction           = "reaction"             // per user
+	Draft              = "draft"                // what was written and not sent is kept, per user
+	GroupChange        = "group"                // a group is founded or changed, per user
 	Receipt            = "receipt"              // that a message arrived or was read, from either door, per user
 	Ping               = "ping"                 // per user
 	Echo               = "echo"                 // per user
@@ -30,17 +33,19 @@ const (
 	Refresh            = "refresh"              // per session
 	RefreshAddress     = "refresh_address"      // the same, per address
 	CheckUsername      = "check_username"       // per address
-	Search             = "search"               // per user
+	Search             = "search"               // for people, per user
+	SearchMessages     = "search_messages"      // per user
 	FriendRequest      = "friend_request"       // per user
 	Upload             = "upload"               // per address
 	UploadByUser       = "upload_user"          // per user
+	File               = "file"                 // a stored file is fetched, per address
 )
 
 // defaults are the rules where configuration says nothing else. What is counted per address
 // beside a count per user is wide enough for some hundred people behind one address.
-const defaults = `global=800/15m,send_message=5/1s:10+120/1m,send_message_address=1000/1s:4000,receipt=20/1s:200,ping=10/1s:50,echo=10/1s:50,lounge=5/1s:10+120/1m,typing=10/1s,` +
+const defaults = `global=800/15m,send_message=5/1s:10+120/1m,send_message_address=1000/1s:4000,reaction=5/1s:30,draft=5/1s:30,group=1/1s:30,receipt=20/1s:200,ping=10/1s:50,echo=10/1s:50,lounge=5/1s:10+120/1m,typing=10/1s,` +
 	`get_online_users=5/1s:20,join=5/1s:20,recovery=10/1m:20,login=10/15m,second_step=10/15m,signup=5/1h,refresh=60/1m,refresh_address=1200/1m,check_username=30/15m,` +
-	`search=100/15m,friend_request=20/1h,upload=20/1h,upload_user=15/15m+50/1d`
+	`search=100/15m,search_messages=100/15m,friend_request=20/1h,upload=20/1h,upload_user=15/15m+50/1d,file=100/1s:2000`
 
 const (
 	// maxCount bounds the count and the burst of a rule.

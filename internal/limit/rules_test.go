@@ -20,6 +20,8 @@ func TestDefaultsAreThoseOfTheSpecification(t *testing.T) {
 		limit.Typing:         {{Rate: 10, Burst: 10}}, limit.LogIn: {{Rate: 10 / quarter, Burst: 10}}, limit.SecondStep: {{Rate: 10 / quarter, Burst: 10}}, limit.SignUp: {{Rate: 5 / hour, Burst: 5}},
 		limit.Refresh: {{Rate: 60 / minute, Burst: 60}}, limit.CheckUsername: {{Rate: 30 / quarter, Burst: 30}},
 		limit.Search: {{Rate: 100 / quarter, Burst: 100}}, limit.FriendRequest: {{Rate: 20 / hour, Burst: 20}},
+		limit.SearchMessages: {{Rate: 100 / quarter, Burst: 100}}, limit.Reaction: {{Rate: 5, Burst: 30}}, limit.Draft: {{Rate: 5, Burst: 30}},
+		limit.GroupChange: {{Rate: 1, Burst: 30}}, limit.File: {{Rate: 100, Burst: 2000}},
 		limit.Upload: {{Rate: 20 / hour, Burst: 20}}, limit.UploadByUser: {{Rate: 15 / quarter, Burst: 15}, {Rate: 50 / day, Burst: 50}},
 	}
 	if diff := cmp.Diff(want, limit.Defaults()); diff != "" {

@@ -48,12 +48,9 @@ func (s *Service) MarkUnread(ctx context.Context, who auth.Identity, with id.Use
 // Mute keeps new messages of somebody from being told, for some hours or until the caller says
 // otherwise.
 func (s *Service) Mute(ctx context.Context, who auth.Identity, with id.User, in wire.Muting) (wire.Outcome[wire.ConversationMuted], error) {
-	var until time.Time
-	if d := in.Duration; d != nil {
-		if !(*d > 0 && *d <= MaxMute) {
-			return wire.Outcome[wire.ConversationMuted]{}, errDuration
-		}
-		until = s.instant().Add(time.Duration(*d * float64(time.Hour)).Truncate(time.Millisecond))
+	until, err := s.muteUntil(in)
+	if err != nil {
+		return wire.Outcome[wire.ConversationMuted]{}, err
 	}
 	state, _, _, err := s.arrange(ctx, who, with, true, func(set *Settings) { set.Muted, set.MutedUntil = true, until })
 	if err != nil {
@@ -62,6 +59,18 @@ func (s *Service) Mute(ctx context.Context, who auth.Identity, with id.User, in 
 	return wire.Outcome[wire.ConversationMuted]{Reply: wire.ConversationMuted{
 		Message: "Conversation muted", Conversation: projectState(state, s.key, s.now()), MutedUntil: whenSet(until),
 	}}, nil
+}
+
+// muteUntil returns when a muting ends; zero where it does not.
+func (s *Service) muteUntil(in wire.Muting) (time.Time, error) {
+	d := in.Duration
+	switch {
+	case d == nil:
+		return time.Time{}, nil
+	case !(*d > 0 && *d <= MaxMute):
+		return time.Time{}, errDuration
+	}
+	return s.instant().Add(time.Duration(*d * float64(time.Hour)).Truncate(time.Millisecond)), nil
 }
 
 // UnmarkUnread takes the mark "unread" away and tells the caller's devices.

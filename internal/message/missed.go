@@ -3,6 +3,7 @@ package message
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -38,14 +39,17 @@ func (s *Service) Missed(ctx context.Context, who auth.Identity, after wire.Offs
 	if err != nil {
 		return nil, wire.Offset{}, false, fmt.Errorf("missed events: %w", err)
 	}
-	if c.Reload || after.Seq > c.Seq || slices.ContainsFunc(c.Rows, markedUnread) {
+	if c.Reload || after.Seq > c.Seq || slices.ContainsFunc(c.Rows, markedUnread) || slices.ContainsFunc(c.Groups, seatMarkedUnread) {
 		return nil, wire.Offset{}, false, nil
 	}
-	known, err := s.people.People(ctx, participants(c.New, c.Changed))
-	if err != nil {
+	c.hide(who.User, blocked)
+	m := missed{me: who.User, after: after.Seq, since: from}
+	if m.mine, err = s.deliveredOf(ctx, who.User, c.Cursors); err != nil {
 		return nil, wire.Offset{}, false, fmt.Errorf("missed events: %w", err)
 	}
-	m := missed{me: who.User, after: after.Seq, blocked: blocked, known: known}
+	if m.scene, err = s.sceneOf(ctx, who.User, c.New, c.Changed); err != nil {
+		return nil, wire.Offset{}, false, fmt.Errorf("missed events: %w", err)
+	}
 	return m.tellAll(c), wire.Offset{Database: s.database, Seq: c.Seq}, true, nil
 }
 
@@ -54,13 +58,46 @@ func (s *Service) Missed(ctx context.Context, who auth.Identity, after wire.Offs
 // it away from a device that shows it.
 func markedUnread(r Row) bool { return !r.Settings.MarkedUnread.IsZero() && !r.ReadUpTo.IsZero() }
 
+// seatMarkedUnread is markedUnread for a group.
+func seatMarkedUnread(st Seat) bool {
+	return !st.Settings.MarkedUnread.IsZero() && !st.ReadUpTo.IsZero()
+}
+
+// deliveredOf returns those of somebody's messages up to which messages have come to other
+// members of their groups, who have not read them. Nobody else is told that they have.
+func (s *Service) deliveredOf(ctx context.Context, u id.User, cursors []Cursor) (map[id.Message]bool, error) {
+	in := make(map[id.Group][]id.Message)
+	for _, c := range cursors {
+		if c.Delivered > c.Read && !c.DeliveredAt.IsZero() && !slices.Contains(in[c.Group], c.DeliveredID) {
+			in[c.Group] = append(in[c.Group], c.DeliveredID)
+		}
+	}
+	mine := make(map[id.Message]bool)
+	for g, of := range in {
+		some, err := s.store.Some(ctx, InGroup(g), u, of)
+		if errors.Is(err, ErrNotMember) || errors.Is(err, ErrNoGroup) {
+			continue // what comes next tells them that they are out
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range some {
+			if m.Sender == u {
+				mine[m.ID] = true
+			}
+		}
+	}
+	return mine, nil
+}
+
 // missed gathers what one person's socket has to be told.
 type missed struct {
-	me      id.User
-	after   order.Seq // the messages up to it have been heard
-	blocked map[id.User]bool
-	known   map[id.User]wire.Person
-	events  []wire.Outgoing
+	scene
+	me     id.User
+	after  order.Seq // the messages up to it have been heard
+	since  order.Seq // everything up to it has been heard
+	mine   map[id.Message]bool
+	events []wire.Outgoing
 }
 
 func (m *missed) tellAll(c Changes) []wire.Outgoing {
@@ -80,39 +117,45 @@ func (m *missed) tellAll(c Changes) []wire.Outgoing {
 	for _, r := range c.Rows {
 		m.receipts(r)
 	}
+	for _, st := range c.Groups {
+		m.group(st)
+	}
+	for _, cur := range c.Cursors {
+		m.moved(cur)
+	}
+	for _, l := range c.Left {
+		told(m, wire.GroupLeftBehind, l.Seq, wire.GroupRemoved{GroupChatID: l.Group})
+	}
 	// The receipts of a conversation stand behind the message of the same commit.
 	slices.SortStableFunc(m.events, func(a, b wire.Outgoing) int { return cmp.Compare(a.Seq, b.Seq) })
 	return m.events
 }
 
-// tell adds an event, unless a block stands between the two people of the conversation. The
-// rooms are those of the person; whoever sends the events picks one socket.
-func tell[P any](m *missed, peer id.User, e wire.ToClient[P], seq order.Seq, p P) {
-	if !m.blocked[peer] {
-		m.events = append(m.events, e.At(seq, wire.UserRoom(m.me), p))
-	}
+// told adds an event. The rooms are those of the person; whoever sends the events picks one
+// socket.
+func told[P any](m *missed, e wire.ToClient[P], seq order.Seq, p P) {
+	m.events = append(m.events, e.At(seq, wire.UserRoom(m.me), p))
 }
 
 func (m *missed) arrived(one Message) {
 	event := wire.MessageNew
-	if one.Sender == m.me {
+	switch {
+	case one.Conversation().IsGroup():
+		event = wire.GroupMessageNew
+	case one.Sender == m.me:
 		event = wire.MessageSent
 	}
-	tell(m, one.Conversation().Other(m.me), event, one.Seq, project(one, m.known))
+	told(m, event, one.Seq, m.show(one))
 }
 
-func (m *missed) edited(one Message) {
-	w := project(one, m.known)
-	w.MessageID = &one.ID
-	tell(m, one.Conversation().Other(m.me), wire.MessageEdited, one.Changed, w)
-}
+func (m *missed) edited(one Message) { told(m, edited(one), one.Changed, asEdited(m.show(one))) }
 
 func (m *missed) deleted(g Gone) {
-	w := wire.MessageDeleted{MessageID: g.ID, DeletedForUser: m.me}
-	if g.ForAll {
-		w = wire.MessageDeleted{MessageID: g.ID, DeleteForAll: true}
+	if g.Group.IsZero() {
+		told(m, wire.MessageGone, g.Seq, g.direct(m.me))
+	} else {
+		told(m, wire.GroupMessageGone, g.Seq, g.inGroup(m.me))
 	}
-	tell(m, g.Peer, wire.MessageGone, g.Seq, w)
 }
 
 func (m *missed) receipts(r Row) {
@@ -120,12 +163,41 @@ func (m *missed) receipts(r Row) {
 	// it was there.
 	unmarked := r.Settings.MarkedUnread.IsZero() && r.Unread == 0
 	if !r.ReadUpTo.IsZero() || unmarked {
-		tell(m, r.Peer, wire.MessageWasRead, r.Changed, wire.MessageRead{MessageID: r.ReadUpTo, ConversationWith: r.Peer})
+		told(m, wire.MessageWasRead, r.Changed, wire.MessageRead{MessageID: r.ReadUpTo, ConversationWith: r.Peer})
 	}
 	if !r.PeerHas.IsZero() && r.PeerHas != r.PeerRead {
-		tell(m, r.Peer, wire.MessageArrived, r.Changed, wire.MessageDelivered{MessageID: r.PeerHas, UserID: r.Peer})
+		told(m, wire.MessageArrived, r.Changed, wire.MessageDelivered{MessageID: r.PeerHas, UserID: r.Peer})
 	}
 	if !r.PeerRead.IsZero() {
-		tell(m, r.Peer, wire.MessageWasRead, r.Changed, wire.MessageRead{MessageID: r.PeerRead, ReadBy: r.Peer})
+		told(m, wire.MessageWasRead, r.Changed, wire.MessageRead{MessageID: r.PeerRead, ReadBy: r.Peer})
+	}
+}
+
+// hasRead reports whether the member has read anything. Whoever came later begins behind what
+// was written before, and has not read that.
+func (c Cursor) hasRead() bool { return !c.ReadAt.IsZero() }
+
+// group tells of a group that changed, and how far the person has read in it.
+func (m *missed) group(st Seat) {
+	g := st.Group
+	if g.Changed > m.since {
+		told(m, wire.GroupUpdated, g.Changed, card(g))
+	}
+	unmarked := st.Settings.MarkedUnread.IsZero() && st.Unread == 0
+	if !st.ReadAt.IsZero() && !st.ReadUpTo.IsZero() {
+		told(m, wire.GroupMessageWasRead, st.Changed, wire.GroupMessageRead{GroupChatID: g.ID, MessageID: st.ReadUpTo, UserID: m.me})
+	}
+	if !st.ReadUpTo.IsZero() || unmarked {
+		told(m, wire.MessageWasRead, st.Changed, wire.MessageRead{MessageID: st.ReadUpTo, GroupChatID: g.ID})
+	}
+}
+
+// moved tells how far another member has read, and the author what has reached them.
+func (m *missed) moved(c Cursor) {
+	if m.mine[c.DeliveredID] && c.Delivered > c.Read {
+		told(m, wire.MessageArrived, c.Changed, wire.MessageDelivered{MessageID: c.DeliveredID, UserID: c.User, GroupChatID: c.Group})
+	}
+	if c.hasRead() && !c.ReadID.IsZero() {
+		told(m, wire.GroupMessageWasRead, c.Changed, wire.GroupMessageRead{GroupChatID: c.Group, MessageID: c.ReadID, UserID: c.User})
 	}
 }

@@ -4,20 +4,36 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"pryde/internal/id"
 	"pryde/internal/wire"
 )
 
-// fingerprint recognises the content of an attempt without keeping it.
-func fingerprint(key [32]byte, to id.User, text, attachment string) Fingerprint {
+// fingerprint recognises the content of an attempt without keeping it. That of a plain message to
+// a person covers recipient, text and attachment alone.
+func fingerprint(key [32]byte, d Draft) Fingerprint {
 	h := hmac.New(sha256.New, key[:])
-	h.Write([]byte("fingerprint"))
-	h.Write(to[:])
-	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(text))))
-	h.Write([]byte(text))
-	h.Write([]byte(attachment))
+	part := func(text string) {
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(text))))
+		h.Write([]byte(text))
+	}
+	if d.Group.IsZero() && d.Extra == (Extra{}) && d.ReplyTo.IsZero() {
+		h.Write([]byte("fingerprint"))
+		h.Write(d.Recipient[:])
+		part(d.Content)
+		h.Write([]byte(d.Attachment))
+	} else {
+		h.Write([]byte("attempt"))
+		h.Write(d.Recipient[:])
+		h.Write(d.Group[:])
+		h.Write(d.ReplyTo[:])
+		h.Write(binary.BigEndian.AppendUint64(nil, math.Float64bits(d.Extra.VoiceSeconds)))
+		for _, text := range [...]string{d.Content, d.Attachment, d.Extra.VoiceURL, d.Extra.Warning} {
+			part(text)
+		}
+	}
 	return Fingerprint(h.Sum(nil)[:len(Fingerprint{})])
 }
 
@@ -30,30 +46,8 @@ func person(u id.User, known map[id.User]wire.Person) wire.Person {
 	return wire.Person{ID: u, DisplayName: "Deleted user"}
 }
 
-// project shows a message as its participants see it.
-func project(m Message, known map[id.User]wire.Person) wire.Message {
-	w := wire.Message{
-		ID: m.ID, Seq: m.Seq, Sender: person(m.Sender, known), Recipient: person(m.Recipient, known),
-		Content: m.Content, Attachment: optional(m.Attachment), Read: m.Read,
-		Edited: !m.EditedAt.IsZero(), EditedAt: m.EditedAt, CreatedAt: m.CreatedAt,
-	}
-	if !m.DeletedAt.IsZero() {
-		w.IsDeletedForAll, w.IsDeleted, w.DeletedType = true, true, "all"
-		w.DeletedForAll = &wire.Deletion{By: m.Sender, At: m.DeletedAt}
-	}
-	return w
-}
-
-func projectAll(ms []Message, known map[id.User]wire.Person) []wire.Message {
-	out := make([]wire.Message, len(ms))
-	for i, m := range ms {
-		out[i] = project(m, known)
-	}
-	return out
-}
-
 // projectRow shows a conversation as a row of its participant's list.
-func projectRow(r Row, known map[id.User]wire.Person, now time.Time) wire.Conversation {
+func projectRow(r Row, sc scene, now time.Time) wire.Conversation {
 	c := wire.Conversation{
 		ID: r.Peer, UnreadCount: r.Unread, Unread: r.Unread,
 		LastReadMessageID: mark(r.ReadUpTo), PeerLastReadMessageID: mark(r.PeerRead), PeerLastDeliveredID: mark(r.PeerHas),
@@ -62,15 +56,11 @@ func projectRow(r Row, known map[id.User]wire.Person, now time.Time) wire.Conver
 	if c.Muted {
 		c.MutedUntil = whenSet(r.Settings.MutedUntil)
 	}
-	if p, ok := known[r.Peer]; ok {
+	if p, ok := sc.known[r.Peer]; ok {
 		c.OtherUser = &p
 	}
-	if m := r.Last; m != nil {
-		c.LastMessage = &wire.LastMessage{
-			ID: m.ID, Seq: m.Seq, Sender: m.Sender, Recipient: m.Recipient, Content: m.Content,
-			Attachment: optional(m.Attachment), Read: m.Read, Edited: !m.EditedAt.IsZero(), EditedAt: m.EditedAt,
-			IsDeletedForAll: !m.DeletedAt.IsZero(), CreatedAt: m.CreatedAt,
-		}
+	if r.Last != nil {
+		c.LastMessage = sc.last(*r.Last)
 	}
 	return c
 }
@@ -79,8 +69,7 @@ func projectRow(r Row, known map[id.User]wire.Person, now time.Time) wire.Conver
 func conversationID(key [32]byte, c Conversation) wire.ConversationID {
 	h := hmac.New(sha256.New, key[:])
 	h.Write([]byte("conversation"))
-	h.Write(c.Low[:])
-	h.Write(c.High[:])
+	h.Write(c.key())
 	return wire.ConversationID(h.Sum(nil)[:id.Size])
 }
 
@@ -93,19 +82,25 @@ func projectState(st State, key [32]byte, now time.Time) wire.ConversationState 
 	if c.Low == c.High {
 		w.Participants = w.Participants[:1]
 	}
-	if st.Settings.Archived {
-		w.ArchivedBy = []id.User{st.User}
-	}
-	if st.Settings.MutedAt(now) {
-		w.MutedBy = []wire.MutedBy{{User: st.User, MutedUntil: whenSet(st.Settings.MutedUntil)}}
-	}
-	if at := st.Settings.MarkedUnread; !at.IsZero() {
-		w.UnreadFor = []wire.UnreadFor{{User: st.User, MarkedUnreadAt: at}}
-	}
-	if !st.ReadUpTo.IsZero() {
-		w.LastReadMessageID = []wire.LastReadBy{{User: st.User, MessageID: st.ReadUpTo, UpdatedAt: st.ReadAt}}
-	}
+	own(&w, st.User, st.Settings, st.ReadUpTo, st.ReadAt, now)
 	return w
+}
+
+// own adds to what is shown of a conversation what one person has set for it, and how far they
+// have read.
+func own(w *wire.ConversationState, u id.User, set Settings, readUpTo id.Message, readAt, now time.Time) {
+	if set.Archived {
+		w.ArchivedBy = []id.User{u}
+	}
+	if set.MutedAt(now) {
+		w.MutedBy = []wire.MutedBy{{User: u, MutedUntil: whenSet(set.MutedUntil)}}
+	}
+	if at := set.MarkedUnread; !at.IsZero() {
+		w.UnreadFor = []wire.UnreadFor{{User: u, MarkedUnreadAt: at}}
+	}
+	if !readUpTo.IsZero() {
+		w.LastReadMessageID = []wire.LastReadBy{{User: u, MessageID: readUpTo, UpdatedAt: readAt}}
+	}
 }
 
 // whenSet is a time, or nil where there is none.

@@ -3,7 +3,6 @@ package message
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"pryde/internal/auth"
 	"pryde/internal/fault"
@@ -11,13 +10,7 @@ import (
 	"pryde/internal/wire"
 )
 
-// maxSync is how many rows a sync carries at most; beyond it a reload is due.
-const maxSync = 1_000
-
-var (
-	errNobody = fault.NotFound("USER_NOT_FOUND", "User not found")
-	errOffset = fault.Invalid("INVALID_OFFSET", "since is no offset")
-)
+var errNobody = fault.NotFound("USER_NOT_FOUND", "User not found")
 
 // Thread returns the messages with one person, oldest first.
 func (s *Service) Thread(ctx context.Context, who auth.Identity, with id.User, q wire.ListQuery) (wire.Page[wire.Message], error) {
@@ -32,7 +25,16 @@ func (s *Service) Thread(ctx context.Context, who auth.Identity, with id.User, q
 	if _, exists := known[with]; !exists && len(page.Items) == 0 {
 		return wire.Page[wire.Message]{}, errNobody
 	}
-	out := wire.Page[wire.Message]{Items: projectAll(page.Items, known)}
+	return s.thread(ctx, who.User, page)
+}
+
+// thread shows a part of a conversation, oldest first.
+func (s *Service) thread(ctx context.Context, viewer id.User, page Page[Message]) (wire.Page[wire.Message], error) {
+	sc, err := s.sceneOf(ctx, viewer, page.Items)
+	if err != nil {
+		return wire.Page[wire.Message]{}, fmt.Errorf("thread: %w", err)
+	}
+	out := wire.Page[wire.Message]{Items: sc.showAll(page.Items)}
 	if page.More {
 		out.Next = page.Items[0].ID.String()
 	}
@@ -61,6 +63,15 @@ func (s *Service) mayMeet(ctx context.Context, u, with id.User) error {
 	return nil
 }
 
+// mayMeetIn is mayMeet for the participants of a conversation. In a group nobody is hidden from
+// anybody: who cannot stand what another one writes there leaves, or has them put out.
+func (s *Service) mayMeetIn(ctx context.Context, u id.User, c Conversation) error {
+	if c.IsGroup() {
+		return nil
+	}
+	return s.mayMeet(ctx, u, c.Other(u))
+}
+
 // Media returns the attachments in the messages with one person, newest first.
 func (s *Service) Media(ctx context.Context, who auth.Identity, with id.User, q wire.MediaQuery) (wire.Media, error) {
 	known, err := s.reader(ctx, who, with)
@@ -74,13 +85,17 @@ func (s *Service) Media(ctx context.Context, who auth.Identity, with id.User, q 
 	if _, exists := known[with]; !exists && len(page.Items) == 0 {
 		return wire.Media{}, errNobody
 	}
+	return s.media(page, known), nil
+}
+
+func (s *Service) media(page Page[Message], known map[id.User]wire.Person) wire.Media {
 	out := wire.Media{HasMore: page.More}
 	for _, m := range page.Items {
 		out.Media = append(out.Media, wire.MediaItem{
-			ID: m.ID, Attachment: m.Attachment, Sender: person(m.Sender, known), CreatedAt: m.CreatedAt,
+			ID: m.ID, Attachment: s.link(m.Attachment), Sender: person(m.Sender, known), CreatedAt: m.CreatedAt,
 		})
 	}
-	return out, nil
+	return out
 }
 
 // Conversations returns a person's list, newest first. Who blocks whom is not in it, so that a
@@ -115,17 +130,18 @@ func (s *Service) rows(ctx context.Context, u id.User, rows []Row) ([]wire.Conve
 	if err != nil {
 		return nil, err
 	}
+	sc := scene{known: known, link: s.link}
 	out := make([]wire.Conversation, 0, len(rows))
 	for _, r := range rows {
 		if !blocked[r.Peer] {
-			out = append(out, projectRow(r, known, s.now()))
+			out = append(out, projectRow(r, sc, s.now()))
 		}
 	}
 	return out, nil
 }
 
-// Unread returns how many messages a person has not read, and from whom. Who blocks whom does
-// not count.
+// Unread returns how many messages a person has not read, and from whom or in which group. Who
+// blocks whom does not count between two people; in a group it does not matter.
 func (s *Service) Unread(ctx context.Context, who auth.Identity) (wire.Unread, error) {
 	counts, err := s.store.Unread(ctx, who.User)
 	if err != nil {
@@ -155,84 +171,13 @@ func (s *Service) Unread(ctx context.Context, who auth.Identity) (wire.Unread, e
 			UserID: u, Username: p.Username, DisplayName: p.DisplayName, ProfilePhoto: p.ProfilePhoto, Count: n,
 		})
 	}
-	return out, nil
-}
-
-// Sync returns what changed for a person after an offset. An offset of another database or
-// of the future, more than 1,000 changed rows, and more than MaxChangeBytes of messages ask for
-// a reload.
-func (s *Service) Sync(ctx context.Context, who auth.Identity, since string) (wire.Sync, error) {
-	after, err := wire.ParseOffset(since)
+	inGroups, err := s.groups.UnreadInGroups(ctx, who.User)
 	if err != nil {
-		return wire.Sync{}, errOffset.Because(err)
+		return wire.Unread{}, fmt.Errorf("unread: %w", err)
 	}
-	foreign := after != (wire.Offset{}) && after.Database != s.database
-	if foreign {
-		after = wire.Offset{}
-	}
-	c, err := s.store.Since(ctx, who.User, after.Seq, maxSync)
-	if err != nil {
-		return wire.Sync{}, fmt.Errorf("sync: %w", err)
-	}
-	future := after.Seq > c.Seq
-	if future {
-		if c, err = s.store.Since(ctx, who.User, 0, maxSync); err != nil {
-			return wire.Sync{}, fmt.Errorf("sync: %w", err)
-		}
-	}
-	return s.synced(ctx, who, c, foreign || future || c.Reload)
-}
-
-func (s *Service) synced(ctx context.Context, who auth.Identity, c Changes, reload bool) (wire.Sync, error) {
-	rows, err := s.rows(ctx, who.User, c.Rows)
-	if err != nil {
-		return wire.Sync{}, fmt.Errorf("sync: %w", err)
-	}
-	unread, err := s.Unread(ctx, who)
-	if err != nil {
-		return wire.Sync{}, err
-	}
-	out := wire.Sync{
-		Seq: wire.Offset{Database: s.database, Seq: c.Seq}, Reload: reload,
-		Conversations: rows, Counts: wire.Counts{Messages: unread.TotalUnread},
-	}
-	if reload {
-		return out, nil
-	}
-	blocked, err := s.people.BlockedWith(ctx, who.User)
-	if err != nil {
-		return wire.Sync{}, fmt.Errorf("sync: %w", err)
-	}
-	hidden := func(m Message) bool { return blocked[m.Conversation().Other(who.User)] }
-	c.New, c.Changed = slices.DeleteFunc(c.New, hidden), slices.DeleteFunc(c.Changed, hidden)
-	known, err := s.people.People(ctx, participants(c.New, c.Changed))
-	if err != nil {
-		return wire.Sync{}, fmt.Errorf("sync: %w", err)
-	}
-	out.Messages = projectAll(c.New, known)
-	out.Changed = projectAll(c.Changed, known)
-	for _, g := range c.Deleted {
-		if blocked[g.Peer] {
-			continue
-		}
-		out.Deleted = append(out.Deleted, wire.DeletedMessage{MessageID: g.ID, DeleteForAll: g.ForAll, ConversationWith: g.Peer})
+	for g, n := range inGroups {
+		out.TotalUnread += n
+		out.UnreadByGroup = append(out.UnreadByGroup, wire.UnreadByGroup{GroupChatID: g, Count: n})
 	}
 	return out, nil
-}
-
-// participants returns everybody who wrote or received one of the messages, each once.
-func participants(lists ...[]Message) []id.User {
-	seen := make(map[id.User]struct{})
-	var out []id.User
-	for _, list := range lists {
-		for _, m := range list {
-			for _, u := range [...]id.User{m.Sender, m.Recipient} {
-				if _, ok := seen[u]; !ok {
-					seen[u] = struct{}{}
-					out = append(out, u)
-				}
-			}
-		}
-	}
-	return out
 }

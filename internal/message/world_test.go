@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ var (
 	ann = auth.Identity{User: id.User{11: 0xa}}
 	bob = auth.Identity{User: id.User{11: 0xb}}
 	eve = auth.Identity{User: id.User{11: 0xe}}
+	dan = auth.Identity{User: id.User{11: 0xd}}
 )
 
 // everybody says that every account exists but those that are gone, and that everybody may
@@ -60,6 +62,19 @@ func (e everybody) BlockedWith(_ context.Context, u id.User) (map[id.User]bool, 
 	return e.apart[u], nil
 }
 
+// unreachable lets nobody write to one person.
+type unreachable struct {
+	everybody
+	who id.User
+}
+
+func (p unreachable) MayWrite(ctx context.Context, from, to id.User) error {
+	if to == p.who && from != to {
+		return fault.Forbidden("NOT_ACCEPTING", "This user is not accepting messages")
+	}
+	return p.everybody.MayWrite(ctx, from, to)
+}
+
 // part sets whether a block stands between two people.
 func (e everybody) part(a, b id.User, apart bool) {
 	for _, p := range [][2]id.User{{a, b}, {b, a}} {
@@ -82,7 +97,7 @@ type world struct {
 	heard []wire.Outgoing
 }
 
-func open(t *testing.T, dir string, people message.People) *world {
+func open(t *testing.T, dir string, people message.People, set ...func(*message.Options)) *world {
 	t.Helper()
 	keys, err := sqlitestore.OpenKeys(t.Context(), filepath.Join(dir, "keys"))
 	if err != nil {
@@ -98,10 +113,14 @@ func open(t *testing.T, dir string, people message.People) *world {
 		t.Fatal(err)
 	}
 	w := &world{store: store, line: order.NewLine(0), dir: dir}
-	w.Service = message.New(message.Options{
-		Store: store, People: people, IDs: id.NewSource(time.Now, rand.Reader), Key: [32]byte{7},
+	options := message.Options{
+		Store: store, Groups: store, People: people, IDs: id.NewSource(time.Now, rand.Reader), Key: [32]byte{7},
 		Database: store.Database(), Now: time.Now,
-	})
+	}
+	for _, s := range set {
+		s(&options)
+	}
+	w.Service = message.New(options)
 	w.stop = sync.OnceFunc(func() {
 		w.line.Close()
 		if err := store.Close(); err != nil {
@@ -169,6 +188,24 @@ func (w *world) take(u id.User) []string {
 		}
 	}
 	return names
+}
+
+// told returns what was published to a user since the last call of forget.
+func (w *world) told(u id.User) []wire.Outgoing {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(w.heard), func(o wire.Outgoing) bool { return !slices.Contains(o.Rooms, wire.UserRoom(u)) })
+}
+
+// payloads returns what the events of one kind carried to a user since the last call of forget.
+func payloads[P any](w *world, u id.User, e wire.ToClient[P]) []P {
+	var out []P
+	for _, o := range w.told(u) {
+		if o.Name == e.Name() {
+			out = append(out, o.Payload.(P))
+		}
+	}
+	return out
 }
 
 func (w *world) forget() {

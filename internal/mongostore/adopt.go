@@ -16,10 +16,12 @@ import (
 )
 
 // A message of the former system has no place in its conversation: no conv, seq or changed. It
-// gets them when its conversation is adopted, and both people get their rows. The number is made
-// of the time of the message and so does not depend on what was adopted before. An operation adopts
-// the conversation that it is about to touch, lists take account of what is not adopted yet, and a
-// pass in the background adopts everything.
+// gets them when its conversation is adopted, and both people get their rows, or the members of the
+// group their seats. The number is made of the time of the message and so does not depend on what
+// was adopted before. An operation adopts the conversation that it is about to touch, lists of
+// conversations take account of what is not adopted yet, lists of groups adopt those of the person
+// first, and a pass in the background adopts everything. Messages of groups that are gone, and of
+// people who are, stay as they are.
 
 const (
 	// rankBits is how many bits of a number stand below the millisecond.
@@ -93,7 +95,7 @@ func (s *Store) floor(ctx context.Context, log *slog.Logger) (order.Seq, error) 
 		return 0, err
 	}
 	a.done.Store(!left && p.Done)
-	if err := a.ensurePairIndex(ctx); err != nil {
+	if err := a.ensureOldIndexes(ctx); err != nil {
 		return 0, err
 	}
 	return a.cut.Base, a.finish(ctx)
@@ -113,7 +115,7 @@ func (a *adoption) cutOver(ctx context.Context, left bool) error {
 	again := false
 	if left && !a.cut.At.IsZero() {
 		var err error
-		if again, err = a.anyLeft(ctx, is("createdAt", bson.D{is("$gte", a.cut.At)})); err != nil {
+		if again, err = a.anyMessageLeft(ctx, is("createdAt", bson.D{is("$gte", a.cut.At)})); err != nil {
 			return err
 		}
 	}
@@ -141,16 +143,18 @@ func (a *adoption) cutOver(ctx context.Context, left bool) error {
 	return err
 }
 
-// ensurePairIndex makes the index by which the messages of two people are found, where the former
-// system did not.
-func (a *adoption) ensurePairIndex(ctx context.Context) error {
+// ensureOldIndexes makes the indexes by which the messages of two people, and of a group, are found,
+// where the former system did not.
+func (a *adoption) ensureOldIndexes(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, indexTime)
 	defer cancel()
-	_, err := a.store.coll(messagesName).Indexes().CreateOne(ctx, mongo.IndexModel{Keys: pairKeys})
-	if hasCode(err, codeIndexExists) {
-		return nil // it is there under another name
+	for _, keys := range []bson.D{pairKeys, groupKeys} {
+		_, err := a.store.coll(messagesName).Indexes().CreateOne(ctx, mongo.IndexModel{Keys: keys})
+		if err != nil && !hasCode(err, codeIndexExists) { // else it is there under another name
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // stop ends what runs in the background and waits for it.
@@ -223,6 +227,9 @@ func (a *adoption) release(conv convKey, c *claim, err error) {
 // adoptOne adopts a conversation that the caller has claimed.
 func (a *adoption) adoptOne(conv convKey) error {
 	c := conv.conversation()
+	if c.IsGroup() {
+		return unavailable(a.adoptGroup(a.ctx, conv, bson.ObjectID(c.Group)))
+	}
 	rows, err := a.settingsOf(a.ctx, c.Low, c.High)
 	if err != nil {
 		return unavailable(err)

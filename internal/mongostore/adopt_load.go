@@ -32,12 +32,19 @@ func betweenPeople() bson.D {
 	return unplaced(is("sender", isPerson), is("recipient", isPerson))
 }
 
+// unplacedInGroups finds the messages of groups that have no place yet, and those of groups that are
+// gone, which never get one.
+func unplacedInGroups(more ...bson.E) bson.D {
+	return append(bson.D{is("conv", nil), inGroups, is("sender", isPerson)}, more...)
+}
+
 // An oldMessage is what adoption reads of a message. The former system left fields out and had
 // others in them; what is not of the right type is not there.
 type oldMessage struct {
 	ID         bson.ObjectID `bson:"_id"`
 	Sender     bson.ObjectID `bson:"sender"`
 	Recipient  bson.ObjectID `bson:"recipient"`
+	Group      bson.ObjectID `bson:"groupChat"`
 	CreatedAt  bson.RawValue `bson:"createdAt"`
 	Read       bson.RawValue `bson:"read"`
 	Deleted    bson.RawValue `bson:"isDeletedForAll"`
@@ -45,12 +52,13 @@ type oldMessage struct {
 	Attachment bool          `bson:"attachment"` // there is one
 	Placed     order.Seq     `bson:"seq"`        // the place that it has; 0 where it has none
 
-	seq order.Seq // the place that is for it
+	seq     order.Seq    // the place that is for it
+	readers []oldReceipt // of a message to a group that is to go to the end of it
 }
 
 // oldFields are those of oldMessage.
 var oldFields = bson.D{
-	is("sender", 1), is("recipient", 1), is("createdAt", 1), is("read", 1),
+	is("sender", 1), is("recipient", 1), is("groupChat", 1), is("createdAt", 1), is("read", 1),
 	is("isDeletedForAll", 1), is("deletedFor.user", 1), is("seq", 1),
 	is("attachment", bson.D{is("$and", bson.A{ // it may be long
 		bson.D{is("$eq", bson.A{bson.D{is("$type", "$attachment")}, "string"})}, bson.D{is("$ne", bson.A{"$attachment", ""})},
@@ -58,6 +66,9 @@ var oldFields = bson.D{
 }
 
 func (m *oldMessage) conv() convKey {
+	if !m.Group.IsZero() {
+		return keyOf(message.InGroup(id.Group(m.Group)))
+	}
 	return keyOf(message.Between(id.User(m.Sender), id.User(m.Recipient)))
 }
 
@@ -109,10 +120,13 @@ func (a *adoption) load(ctx context.Context, u id.User, peers []id.User) (map[co
 // loadOld reads all messages of a conversation that have a place among the old ones, or none.
 func (a *adoption) loadOld(ctx context.Context, conv convKey) ([]*oldMessage, error) {
 	c := conv.conversation()
+	placeable := is("$or", bson.A{bson.D{is("seq", nil)}, bson.D{is("seq", bson.D{is("$lte", a.cut.Base)})}})
+	if c.IsGroup() {
+		found, err := a.loadGroup(ctx, bson.ObjectID(c.Group), placeable)
+		return found.messages, err
+	}
 	found := map[convKey][]*oldMessage{}
-	err := a.loadBoth(ctx, c.Low, []id.User{c.High}, bson.D{
-		is("groupChat", nil), is("$or", bson.A{bson.D{is("seq", nil)}, bson.D{is("seq", bson.D{is("$lte", a.cut.Base)})}}),
-	}, found)
+	err := a.loadBoth(ctx, c.Low, []id.User{c.High}, bson.D{is("groupChat", nil), placeable}, found)
 	return found[conv], err
 }
 
@@ -148,14 +162,25 @@ func (a *adoption) loadInto(ctx context.Context, filter bson.D, into map[convKey
 	return cursor.Err()
 }
 
-// anyLeft reports whether a direct message has no place yet.
-func (a *adoption) anyLeft(ctx context.Context, more ...bson.E) (bool, error) {
+// anyLeft reports whether a message has no place yet, or a group no seats.
+func (a *adoption) anyLeft(ctx context.Context) (bool, error) {
+	left, err := a.anyMessageLeft(ctx)
+	if err != nil || left {
+		return left, err
+	}
+	groups, err := a.unadoptedGroups(ctx, 1)
+	return len(groups) > 0, err
+}
+
+// anyMessageLeft reports whether a message has no place yet.
+func (a *adoption) anyMessageLeft(ctx context.Context, more ...bson.E) (bool, error) {
 	err := a.store.coll(messagesName).FindOne(ctx, append(betweenPeople(), more...),
 		options.FindOne().SetProjection(bson.D{is("_id", 1)}).SetHint(indexUnplaced)).Err()
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return false, nil
+	if !errors.Is(err, mongo.ErrNoDocuments) {
+		return err == nil, err
 	}
-	return err == nil, err
+	groups, err := a.groupsLeft(ctx, 1, more...)
+	return len(groups) > 0, err
 }
 
 // withRows returns which conversations of a person with some others have rows: what has no place

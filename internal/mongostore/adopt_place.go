@@ -21,20 +21,25 @@ func (a *adoption) place(ms []*oldMessage) (placed, later []*oldMessage) {
 	sortOld(ms)
 	last := order.Seq(0)
 	for i, m := range ms {
-		at := m.at().UnixMilli()
-		if at > int64((a.cut.Base-rankRoom)>>rankBits) {
+		if a.isLater(m) {
 			return ms[:i], ms[i:]
 		}
-		last = max(order.Seq(at)<<rankBits, last+1) // a time before 1970 is none
+		last = max(order.Seq(m.at().UnixMilli())<<rankBits, last+1) // a time before 1970 is none
 		m.seq = last
 	}
 	return ms, nil
 }
 
-func sortOld(ms []*oldMessage) {
-	slices.SortFunc(ms, func(x, y *oldMessage) int {
-		return cmp.Or(x.at().Compare(y.at()), bytes.Compare(x.ID[:], y.ID[:]))
-	})
+// isLater reports whether a message says that it was written after the database was first taken
+// over.
+func (a *adoption) isLater(m *oldMessage) bool {
+	return m.at().UnixMilli() > int64((a.cut.Base-rankRoom)>>rankBits)
+}
+
+func sortOld(ms []*oldMessage) { slices.SortFunc(ms, compareOld) }
+
+func compareOld(x, y *oldMessage) int {
+	return cmp.Or(x.at().Compare(y.at()), bytes.Compare(x.ID[:], y.ID[:]))
 }
 
 // A settingsDoc is a row of the former system's conversations. There may be several of two people.
@@ -145,7 +150,7 @@ func (d *threadDoc) join(r settingsDoc, placeOf func(bson.ObjectID) order.Seq) {
 	}
 	for _, m := range r.MutedBy {
 		if m.User == d.User {
-			d.mute(m.MutedUntil)
+			mute(&d.Muted, &d.MutedUntil, m.MutedUntil)
 		}
 	}
 	for _, m := range r.UnreadFor {
@@ -164,15 +169,15 @@ func (d *threadDoc) join(r settingsDoc, placeOf func(bson.ObjectID) order.Seq) {
 	d.ArrangedAt = latest(d.ArrangedAt, r.UpdatedAt)
 }
 
-// mute mutes the conversation until a time, or for good where it is zero. The longest wins.
-func (d *threadDoc) mute(until time.Time) {
+// mute mutes a conversation until a time, or for good where it is zero. The longest wins.
+func mute(muted *bool, mutedUntil *time.Time, until time.Time) {
 	switch {
-	case !d.Muted:
-		d.Muted, d.MutedUntil = true, until
+	case !*muted:
+		*muted, *mutedUntil = true, until
 	case until.IsZero():
-		d.MutedUntil = time.Time{}
-	case !d.MutedUntil.IsZero():
-		d.MutedUntil = latest(d.MutedUntil, until)
+		*mutedUntil = time.Time{}
+	case !mutedUntil.IsZero():
+		*mutedUntil = latest(*mutedUntil, until)
 	}
 }
 

@@ -28,18 +28,18 @@ func (s *Store) formerPlain(v bson.RawValue, createdAt time.Time) string {
 }
 
 // formerContent opens the content of a message as the former system stored it.
-func (s *Store) formerContent(d *messageDoc) string {
+func (s *Store) formerContent(d *messageDoc, v bson.RawValue) string {
 	if !s.takesFormer(d.createdAt()) {
 		return former.Unreadable
 	}
-	if parts, ok := d.Content.DocumentOK(); ok && s.formerKey != nil {
+	if parts, ok := v.DocumentOK(); ok && s.formerKey != nil {
 		field := func(name string) string {
 			text, _ := parts.Lookup(name).StringValueOK()
 			return text
 		}
 		return s.formerKey.OpenParts(field("iv"), field("authTag"), field("encryptedData"))
 	}
-	text, _ := d.Content.StringValueOK()
+	text, _ := v.StringValueOK()
 	switch {
 	case s.formerKey == nil:
 		return text
@@ -55,7 +55,7 @@ func (s *Store) formerContent(d *messageDoc) string {
 
 // legacyText is a text as the former system stores it, which encrypts the content of messages.
 func (s *Store) legacyText(p seal.Place, text string) bson.RawValue {
-	if p.Collection == messagesName && p.Field == "content" {
+	if p.Collection == messagesName && (p.Field == "content" || p.Field == "extra") {
 		text = s.formerKey.Seal(text)
 	}
 	t, v, _ := bson.MarshalValue(text)
@@ -77,7 +77,7 @@ func (t *tx) readFormer(row *threadDoc, upTo *messageDoc) (bool, error) {
 	}
 	before := unread(bson.D{is("$lte", upTo.Seq)})
 	messages := t.collection(messagesName)
-	counted, err := messages.CountDocuments(t.ctx, append(unread(bson.D{is("$lte", upTo.Seq), is("$gt", row.clearedUpTo())}),
+	counted, err := messages.CountDocuments(t.ctx, append(unread(bson.D{is("$lte", upTo.Seq), is("$gt", row.Cleared.upTo())}),
 		pick{viewer: row.User, living: true}.filter()...))
 	if err != nil {
 		return false, err

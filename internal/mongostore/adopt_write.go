@@ -29,6 +29,9 @@ type adoptee struct {
 	placed []*oldMessage // in order and numbered
 	rows   []threadDoc   // of both people; nil where they are there
 	later  []*oldMessage // in order, to go to the end of the conversation
+
+	group *groupDoc // nil where the conversation is of people, or the group has its seats
+	seats []seatDoc // of the members
 }
 
 // adoptees says what is to be done with conversations. Those of which nothing is left are not
@@ -41,14 +44,14 @@ func (a *adoption) adoptees(convs []convKey, found map[convKey][]*oldMessage, se
 		case hasRows[conv] && len(found[conv]) > 0:
 			list = append(list, adoptee{conv: conv, later: found[conv]})
 		case !hasRows[conv] && (len(found[conv]) > 0 || slices.ContainsFunc(settings[conv], settingsDoc.says)):
-			list = append(list, adoptee{conv, placed, a.threads(conv, placed, settings[conv]), later})
+			list = append(list, adoptee{conv: conv, placed: placed, rows: a.threads(conv, placed, settings[conv]), later: later})
 		}
 	}
 	return list
 }
 
-// bringIn adopts conversations that the caller has claimed: first their rows, so that lists are
-// right from then on, then the places of the messages. Who reads a conversation waits for both. A
+// bringIn adopts conversations that the caller has claimed: first their rows or seats, so that lists
+// are right from then on, then the places of the messages. Who reads a conversation waits for both. A
 // note of the conversations in between comes with the rows and goes with the last place, so that
 // the next server finishes what this one leaves.
 func (a *adoption) bringIn(ctx context.Context, list []adoptee) error {
@@ -83,6 +86,10 @@ func (a *adoption) makeRows(ctx context.Context, some []adoptee) (note bson.Obje
 	convs := make([]convKey, len(some))
 	for i, c := range some {
 		convs[i] = c.conv
+		if g, ok := c.conv.group(); ok {
+			n.groups = append(n.groups, bson.ObjectID(g))
+			continue
+		}
 		for _, u := range c.conv.conversation().People() {
 			n.threads = append(n.threads, threadOf(u, c.conv))
 		}
@@ -90,6 +97,12 @@ func (a *adoption) makeRows(ctx context.Context, some []adoptee) (note bson.Obje
 	return note, a.store.writer.do(ctx, "adopt conversations", func(t *tx) error {
 		var rows []*threadDoc
 		for _, c := range some {
+			if _, ok := c.conv.group(); ok {
+				if err := t.makeSeats(c); err != nil {
+					return err
+				}
+				continue
+			}
 			there, err := t.thread(c.conv.conversation().Low, c.conv)
 			if err != nil {
 				return err
@@ -148,6 +161,9 @@ func (a *adoption) givePlaces(ctx context.Context, ms []*oldMessage) error {
 func (a *adoption) append(ctx context.Context, conv convKey, ms []*oldMessage) error {
 	for some := range slices.Chunk(ms, maxPlaced) {
 		if err := a.store.writer.do(ctx, "append old messages", func(t *tx) error {
+			if g, ok := conv.group(); ok {
+				return t.appendToGroup(bson.ObjectID(g), some)
+			}
 			rows, err := t.rows(conv.conversation())
 			if err != nil {
 				return err
@@ -164,16 +180,21 @@ func (a *adoption) append(ctx context.Context, conv convKey, ms []*oldMessage) e
 			for _, row := range rows {
 				t.save(row)
 			}
-			r, err := t.collection(messagesName).BulkWrite(t.ctx, models)
-			if err == nil && r.MatchedCount != int64(len(models)) {
-				err = errMoved
-			}
-			return err
+			return t.place(models)
 		}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// place gives messages their places.
+func (t *tx) place(models []mongo.WriteModel) error {
+	r, err := t.collection(messagesName).BulkWrite(t.ctx, models)
+	if err == nil && r.MatchedCount != int64(len(models)) {
+		err = errMoved
+	}
+	return err
 }
 
 // adoption is the update that gives a message its place. One that got it meanwhile, and was not
@@ -184,12 +205,12 @@ func (m *oldMessage) adoption() mongo.WriteModel {
 	if m.hasMedia() {
 		set = append(set, is("media", true))
 	}
-	if _, says := m.Read.BooleanOK(); !says {
+	if _, says := m.Read.BooleanOK(); !says && m.Group.IsZero() {
 		set = append(set, is("read", true))
 	}
 	update := bson.D{is("$set", set)}
 	if deleted, _ := m.Deleted.BooleanOK(); deleted {
-		update = append(update, is("$unset", bson.D{is("content", ""), is("attachment", "")}))
+		update = append(update, is("$unset", bson.D{is("content", ""), is("attachment", ""), is("voiceNote", ""), is("reactions", "")}))
 	}
 	return mongo.NewUpdateOneModel().SetHint(indexID).
 		SetFilter(bson.D{is("_id", m.ID), is("seq", bson.D{is("$in", bson.A{nil, m.seq})}), is("late", nil)}).SetUpdate(update)

@@ -28,7 +28,7 @@ func (s *Store) Append(ctx context.Context, d message.Draft) (message.Message, b
 	var again bool
 	var readUpTo order.Seq
 	err = s.writer.do(ctx, "append message", func(t *tx) (err error) {
-		if doc, err = t.repeated(d, fresh.Conv); err != nil {
+		if doc, err = t.repeated(d, fresh); err != nil {
 			return err
 		}
 		if again = doc != nil; again {
@@ -43,17 +43,22 @@ func (s *Store) Append(ctx context.Context, d message.Draft) (message.Message, b
 		return message.Message{}, false, err
 	}
 	if !again {
-		m := doc.message(readUpTo)
-		m.Content, m.Attachment = d.Content, d.Attachment
-		return m, false, nil
+		return shown(doc, d), false, nil
 	}
 	m, err := s.open(context.WithoutCancel(ctx), doc, readUpTo)
 	return m, err == nil, unavailable(err)
 }
 
+// shown is the message of a document that was just stored, as its draft has it.
+func shown(doc *messageDoc, d message.Draft) message.Message {
+	m := doc.message(0)
+	m.Content, m.Attachment, m.Extra = d.Content, d.Attachment, d.Extra
+	return m
+}
+
 // Attempt implements message.Store.
 func (s *Store) Attempt(ctx context.Context, d message.Draft) (message.Message, bool, error) {
-	conv := keyOf(message.Between(d.Sender, d.Recipient))
+	conv := keyOf(d.Conversation())
 	if err := s.adopted(ctx, conv); err != nil {
 		return message.Message{}, false, fmt.Errorf("find the attempt: %w", unavailable(err))
 	}
@@ -76,8 +81,8 @@ func (s *Store) Attempt(ctx context.Context, d message.Draft) (message.Message, 
 // sealDraft makes the document of a draft, all but its place and time.
 func (s *Store) sealDraft(ctx context.Context, d message.Draft) (*messageDoc, error) {
 	doc := &messageDoc{
-		ID: bson.ObjectID(d.ID), Sender: bson.ObjectID(d.Sender), Recipient: bson.ObjectID(d.Recipient),
-		Conv: keyOf(message.Between(d.Sender, d.Recipient)), ClientID: d.ClientID,
+		ID: bson.ObjectID(d.ID), Sender: bson.ObjectID(d.Sender), Recipient: bson.ObjectID(d.Recipient), Group: bson.ObjectID(d.Group),
+		Conv: keyOf(d.Conversation()), ClientID: d.ClientID, ReplyTo: bson.ObjectID(d.ReplyTo),
 		Media: d.Attachment != "", Fingerprint: d.Fingerprint[:], CreatedAt: whole(d.At),
 	}
 	if err := s.adopted(ctx, doc.Conv); err != nil {
@@ -87,15 +92,21 @@ func (s *Store) sealDraft(ctx context.Context, d message.Draft) (*messageDoc, er
 	if doc.Content, err = s.sealText(ctx, d.Sender, textPlace("content", doc), d.Content); err != nil {
 		return nil, err
 	}
-	doc.Attachment, err = s.sealText(ctx, d.Sender, textPlace("attachment", doc), d.Attachment)
+	if doc.Attachment, err = s.sealText(ctx, d.Sender, textPlace("attachment", doc), d.Attachment); err != nil {
+		return nil, err
+	}
+	doc.Extra, err = s.sealExtra(ctx, d.Sender, doc, d.Extra)
 	return doc, err
 }
 
 // needsOf are those of every operation on a message, new or stored.
 func needsOf(d *messageDoc) needs {
-	n := needs{
-		threads: []threadKey{threadOf(id.User(d.Sender), d.Conv), threadOf(id.User(d.Recipient), d.Conv)},
-		pairs:   []convKey{d.Conv},
+	n := needs{groups: []bson.ObjectID{d.Group}}
+	if d.between() {
+		n = needs{
+			threads: []threadKey{threadOf(id.User(d.Sender), d.Conv), threadOf(id.User(d.Recipient), d.Conv)},
+			pairs:   []convKey{d.Conv},
+		}
 	}
 	switch {
 	case d.Seq > 0:
@@ -106,17 +117,55 @@ func needsOf(d *messageDoc) needs {
 	return n
 }
 
-// store inserts a draft that repeats nothing, brings the conversation to the top of both lists
-// and counts the message as unread for the recipient. A note to oneself has one row and nobody
-// who has not read it.
+// store inserts a draft that repeats nothing.
 func (t *tx) store(d message.Draft, doc messageDoc) (*messageDoc, error) {
 	// An id that is taken in the database fails the batch, and then this operation alone.
 	if t.holds(d.ID) {
 		return nil, errTaken
 	}
-	if refused, err := t.apart(d.Sender, d.Recipient); err != nil || refused {
-		return nil, either(err, people.ErrBlocked)
+	if err := t.refused(&doc); err != nil {
+		return nil, err
 	}
+	if doc.between() {
+		return t.storeBetween(d, doc)
+	}
+	return t.storeInGroup(doc)
+}
+
+// refused returns why somebody may not write a message that is new, or nil.
+func (t *tx) refused(doc *messageDoc) error {
+	if doc.between() {
+		apart, err := t.apart(id.User(doc.Sender), id.User(doc.Recipient))
+		if err == nil && apart {
+			err = people.ErrBlocked
+		}
+		return err
+	}
+	g, err := t.group(doc.Group)
+	if err == nil && !g.has(id.User(doc.Sender)) {
+		err = message.ErrNotMember
+	}
+	return err
+}
+
+// storeInGroup brings the group to the top of its members' lists. Nothing of theirs changes.
+func (t *tx) storeInGroup(doc messageDoc) (*messageDoc, error) {
+	g, err := t.group(doc.Group)
+	if err != nil {
+		return nil, err
+	}
+	doc.CreatedAt = latest(doc.CreatedAt, g.LastAt)
+	doc.Seq = t.next()
+	doc.Changed = doc.Seq
+	t.insert(&doc)
+	g.receive(&doc)
+	t.saveGroup(g)
+	return &doc, nil
+}
+
+// storeBetween brings the conversation to the top of both lists and counts the message as unread
+// for the recipient. A note to oneself has one row and nobody who has not read it.
+func (t *tx) storeBetween(d message.Draft, doc messageDoc) (*messageDoc, error) {
 	rows, err := t.rows(message.Between(d.Sender, d.Recipient))
 	if err != nil {
 		return nil, err
@@ -161,8 +210,11 @@ func (t *tx) rows(c message.Conversation) ([]*threadDoc, error) {
 	return rows, nil
 }
 
-// readUpTo is how far the recipient of a message has read.
+// readUpTo is how far the recipient of a message has read; 0 in a group.
 func (t *tx) readUpTo(d *messageDoc) (order.Seq, error) {
+	if !d.between() {
+		return 0, nil
+	}
 	row, err := t.thread(id.User(d.Recipient), d.Conv)
 	if err != nil || row == nil {
 		return 0, err
@@ -170,16 +222,26 @@ func (t *tx) readUpTo(d *messageDoc) (order.Seq, error) {
 	return row.ReadSeq, nil
 }
 
-// repeated finds the message that a draft repeats; nil where there is none.
-func (t *tx) repeated(d message.Draft, conv convKey) (*messageDoc, error) {
+// repeated finds the message that a draft repeats; nil where there is none. The index finds out
+// whether the attempt of a new message is stored; that of one that is refused before is looked for,
+// because what is stored is not refused.
+func (t *tx) repeated(d message.Draft, fresh *messageDoc) (*messageDoc, error) {
+	conv := fresh.Conv
 	if d.ClientID != "" {
-		return t.attempted(attempt{d.Sender, d.ClientID})
+		a := attempt{d.Sender, d.ClientID}
+		switch refused := t.refused(fresh); {
+		case t.unit.failed != nil:
+			return nil, t.unit.failed
+		case refused != nil && !t.unit.careful:
+			return t.lookFor(a)
+		}
+		return t.attempted(a)
 	}
 	if d.RepeatWindow <= 0 {
 		return nil, nil
 	}
-	row, err := t.thread(d.Sender, conv)
-	if err != nil || row == nil || row.LastAt.Before(oldestRepeat(d)) {
+	last, err := t.lastAt(d.Sender, conv)
+	if err != nil || last.Before(oldestRepeat(d)) {
 		return nil, err
 	}
 	var newest *messageDoc
@@ -192,6 +254,22 @@ func (t *tx) repeated(d message.Draft, conv convKey) (*messageDoc, error) {
 		return newest, nil
 	}
 	return t.unit.store.recentRepeat(t.ctx, d, conv)
+}
+
+// lastAt is when the newest message of a conversation was written, of which a person has a row.
+func (t *tx) lastAt(u id.User, conv convKey) (last time.Time, err error) {
+	if g, ok := conv.group(); ok {
+		d, err := t.group(bson.ObjectID(g))
+		if err == nil && d != nil {
+			last = d.LastAt
+		}
+		return last, err
+	}
+	row, err := t.thread(u, conv)
+	if err == nil && row != nil {
+		last = row.LastAt
+	}
+	return last, err
 }
 
 // storedAttempt is repeated outside the writer.

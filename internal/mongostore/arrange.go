@@ -3,7 +3,6 @@ package mongostore
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -93,19 +92,11 @@ func (s *Store) Clear(ctx context.Context, u, peer id.User) error {
 		}
 		row.Changed = t.next()
 		if row.LastSeq > 0 {
-			row.clear(clearing{UpTo: row.LastSeq, Seq: row.Changed})
+			cleared, forgotten := row.Cleared.with(clearing{UpTo: row.LastSeq, Seq: row.Changed})
+			row.Cleared, row.ReloadAt = cleared, max(row.ReloadAt, forgotten)
 		}
 		row.LastSeq, row.LastID, row.Unread, row.MarkedUnread = 0, bson.ObjectID{}, 0, time.Time{}
 		t.save(row)
 		return nil
 	}, needs{threads: []threadKey{threadOf(u, conv)}})
-}
-
-// clear notes a clearing. Who was away for the oldest that is forgotten reads everything again.
-func (d *threadDoc) clear(c clearing) {
-	d.Cleared = append(slices.Clip(d.Cleared), c)
-	if len(d.Cleared) > maxClearings {
-		d.ReloadAt = max(d.ReloadAt, d.Cleared[0].Seq)
-		d.Cleared = d.Cleared[1:]
-	}
 }

@@ -110,6 +110,9 @@ func (a *adoption) pass(ctx context.Context) error {
 	if err := a.adoptRest(ctx); err != nil {
 		return err
 	}
+	if err := a.adoptGroups(ctx); err != nil {
+		return err
+	}
 	return a.save(ctx, progress{Done: true})
 }
 

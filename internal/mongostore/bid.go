@@ -71,7 +71,7 @@ func (b *bid) giveUp() *messageDoc {
 }
 
 func (b *bid) run(t *tx) (err error) {
-	if b.doc, err = t.repeated(b.draft, b.fresh.Conv); err != nil {
+	if b.doc, err = t.repeated(b.draft, b.fresh); err != nil {
 		return err
 	}
 	if b.again = b.doc != nil; b.again {
@@ -79,10 +79,7 @@ func (b *bid) run(t *tx) (err error) {
 		return err
 	}
 	// Looked at before, so that nothing under the lock waits for the database.
-	if _, err := t.apart(b.draft.Sender, b.draft.Recipient); err != nil {
-		return err
-	}
-	if _, err := t.rows(message.Between(b.draft.Sender, b.draft.Recipient)); err != nil {
+	if err := t.unit.load(needsOf(b.fresh)); err != nil {
 		return err
 	}
 	// No number is drawn for who has gone.
@@ -100,9 +97,7 @@ func (b *bid) run(t *tx) (err error) {
 
 // stored is the message of the draft as an attempt stores it.
 func (b *bid) stored(doc *messageDoc) message.Message {
-	m := doc.message(0)
-	m.Content, m.Attachment = b.draft.Content, b.draft.Attachment
-	return m
+	return shown(doc, b.draft)
 }
 
 // AppendWithin is Append for who has something better to do than to wait: once ctx ends it returns

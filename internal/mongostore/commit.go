@@ -35,15 +35,14 @@ func (w *writer) commit(batch []*op) {
 		fail(batch, errStandby)
 		return
 	}
-	w.commitBy(batch, time.Now().Add(w.store.db.timeout))
+	w.commitBy(batch, time.Now().Add(w.store.db.timeout), false)
 	w.floor.Store(noFloor)
 }
 
-func (w *writer) commitBy(batch []*op, deadline time.Time) {
-	careful := false
+func (w *writer) commitBy(batch []*op, deadline time.Time, careful bool) {
 	for pause := firstPause; len(batch) > 0; pause = min(2*pause, maxPause) {
 		outcomes, err := w.transaction(batch, deadline, careful)
-		if err != nil {
+		if err != nil && !mongo.IsDuplicateKeyError(err) { // after that one nothing is unknown
 			w.memory.forget()
 		}
 		switch {
@@ -76,7 +75,7 @@ func (w *writer) commitBy(batch []*op, deadline time.Time) {
 		default:
 			w.bids.forget(batch)
 			for i := range batch {
-				w.commitBy(batch[i:i+1], deadline)
+				w.commitBy(batch[i:i+1], deadline, careful)
 			}
 			return
 		}
@@ -166,7 +165,11 @@ func (w *writer) run(u *unit, batch []*op) ([]error, error) {
 	outcomes := make([]error, len(batch))
 	for i, o := range batch {
 		t := newTx(u, o.announce)
-		if outcomes[i] = w.guarded(o, t); outcomes[i] == nil {
+		outcomes[i] = w.guarded(o, t)
+		if u.failed != nil {
+			return nil, u.failed
+		}
+		if outcomes[i] == nil {
 			t.merge()
 			continue
 		}

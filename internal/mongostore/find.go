@@ -31,7 +31,14 @@ const (
 	indexMedia  = "conv_1_seq_1_media"
 	indexHidden = "deletedFor.user_1_deletedFor.seq_1"
 
-	indexUnplaced = "unplaced"
+	indexUnplaced         = "unplaced"
+	indexUnplacedInGroups = "unplacedInGroups"
+
+	indexUnreadInGroups = "groupChat_1_seq_1_sender_1_isDeletedForAll_1"
+	indexHiddenInGroups = "deletedFor.user_1_groupChat_1_seq_1"
+	indexMember         = "user_1_until_1"
+	indexMoved          = "group_1_moved_1"
+	indexDrafts         = "user_1_at_-1"
 
 	indexThreads = "threads_of_user"
 )
@@ -100,6 +107,9 @@ func above(field string, n order.Seq) bson.E { return is(field, bson.D{is("$gt",
 func between(field string, after, upTo order.Seq) bson.E {
 	return is(field, bson.D{is("$gt", after), is("$lte", upTo)})
 }
+
+// notTakenBack leaves out what is deleted for all.
+var notTakenBack = is("isDeletedForAll", bson.D{is("$ne", true)})
 
 // notDeletedBy leaves out what a person deleted for themselves one by one.
 func notDeletedBy(u id.User) bson.E {

@@ -14,7 +14,7 @@ import (
 const foldBatch = 1000
 
 // complete gives documents of the former system the fields by which people and blocks are found
-// here. The former system may have written since the store was open last: where it was to be
+// here, and the members of groups their seats where it has changed them. The former system may have written since the store was open last: where it was to be
 // able to read what is written here, every account is looked at.
 func (s *Store) complete(ctx context.Context) error {
 	var meta struct {
@@ -30,6 +30,11 @@ func (s *Store) complete(ctx context.Context) error {
 	}
 	if err := s.foldNames(ctx, meta.Trial || s.legacy); err != nil {
 		return err
+	}
+	if meta.Trial || s.legacy {
+		if err := s.matchSeats(ctx); err != nil {
+			return err
+		}
 	}
 	if meta.Trial && !s.legacy {
 		if err := s.onTrial(ctx, false); err != nil {

@@ -10,19 +10,33 @@ import (
 	"pryde/internal/message"
 )
 
-// A convKey names a conversation as it is stored: both ids, the lower one first.
+// A convKey names a conversation as it is stored: both ids, the lower one first; that of a group
+// by zeros and its id. The zero value names none.
 type convKey [2 * id.Size]byte
 
 func keyOf(c message.Conversation) (k convKey) {
+	if c.IsGroup() {
+		copy(k[id.Size:], c.Group[:])
+		return k
+	}
 	copy(k[:], c.Low[:])
 	copy(k[id.Size:], c.High[:])
 	return k
 }
 
 func (k convKey) conversation() (c message.Conversation) {
+	if g, ok := k.group(); ok {
+		return message.InGroup(g)
+	}
 	copy(c.Low[:], k[:])
 	copy(c.High[:], k[id.Size:])
 	return c
+}
+
+// group returns the group whose conversation it is.
+func (k convKey) group() (g id.Group, ok bool) {
+	copy(g[:], k[id.Size:])
+	return g, [id.Size]byte(k[:id.Size]) == [id.Size]byte{} && !g.IsZero()
 }
 
 // A threadKey names a conversation as one person sees it.
@@ -31,6 +45,15 @@ type threadKey [3 * id.Size]byte
 func threadOf(u id.User, conv convKey) (k threadKey) {
 	copy(k[:], u[:])
 	copy(k[id.Size:], conv[:])
+	return k
+}
+
+// A seatKey names somebody's seat in a group: the id of the group and theirs.
+type seatKey [2 * id.Size]byte
+
+func seatOf(g bson.ObjectID, u id.User) (k seatKey) {
+	copy(k[:], g[:])
+	copy(k[id.Size:], u[:])
 	return k
 }
 
@@ -46,6 +69,12 @@ func (k threadKey) MarshalBSONValue() (byte, []byte, error) { return pack(k[:]) 
 
 // UnmarshalBSONValue reads what MarshalBSONValue wrote.
 func (k *threadKey) UnmarshalBSONValue(kind byte, v []byte) error { return unpack(kind, v, k[:]) }
+
+// MarshalBSONValue writes the key as binary.
+func (k seatKey) MarshalBSONValue() (byte, []byte, error) { return pack(k[:]) }
+
+// UnmarshalBSONValue reads what MarshalBSONValue wrote.
+func (k *seatKey) UnmarshalBSONValue(kind byte, v []byte) error { return unpack(kind, v, k[:]) }
 
 func pack(key []byte) (byte, []byte, error) {
 	return byte(bson.TypeBinary), bsoncore.AppendBinary(make([]byte, 0, 2*len(key)), bson.TypeBinaryGeneric, key), nil

@@ -35,11 +35,17 @@ type index struct {
 var collections = []collection{
 	messagesCollection,
 	threadsCollection,
+	groupsCollection,
+	seatsCollection,
+	draftsCollection,
 	usersCollection,
 	sessionsCollection,
 	factorsCollection,
 	blocksCollection,
 	followsCollection,
+	uploadsCollection,
+	searchesCollection,
+	segmentsCollection,
 	{name: stateName},
 }
 

@@ -64,6 +64,9 @@ func condition(v any) string {
 	case "$exists":
 		return "is there"
 	case "$gt":
+		if op.Value == (bson.ObjectID{}) {
+			return "is an id"
+		}
 		return fmt.Sprintf("is above %v", op.Value)
 	case "$type":
 		return fmt.Sprintf("is of type %v", op.Value)

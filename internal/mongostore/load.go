@@ -14,6 +14,8 @@ import (
 type needs struct {
 	messages []id.Message
 	threads  []threadKey
+	groups   []bson.ObjectID
+	seats    []seatKey
 	pairs    []convKey // people of whom one may block the other
 	attempts []attempt
 }
@@ -34,6 +36,8 @@ func (a attempt) filter() bson.D {
 func (n *needs) add(m needs) {
 	n.messages = append(n.messages, m.messages...)
 	n.threads = append(n.threads, m.threads...)
+	n.groups = append(n.groups, m.groups...)
+	n.seats = append(n.seats, m.seats...)
 	n.pairs = append(n.pairs, m.pairs...)
 	n.attempts = append(n.attempts, m.attempts...)
 }
@@ -42,6 +46,8 @@ func (n *needs) add(m needs) {
 type loaded struct {
 	Messages []*messageDoc `bson:"messages"`
 	Threads  []*threadDoc  `bson:"threads"`
+	Groups   []*groupDoc   `bson:"groupchats"`
+	Seats    []*seatDoc    `bson:"members"`
 	Blocks   []struct {
 		Pair convKey `bson:"pair"`
 	} `bson:"blocks"`
@@ -62,6 +68,8 @@ func (u *unit) load(n needs) error {
 	}{
 		{messagesName, u.unknownMessages(n)},
 		{threadsName, within("_id", unknown(u.threads, nil, n.threads))},
+		{groupsName, within("_id", unknown(u.groups, nil, n.groups))},
+		{seatsName, within("_id", unknown(u.seats, nil, n.seats))},
 		{blocksName, within("pair", unknown(u.pairs, false, n.pairs))},
 	} {
 		if q.filter != nil {
@@ -73,6 +81,7 @@ func (u *unit) load(n needs) error {
 	}
 	var l loaded
 	if err := u.one(u.store.coll(stateName), query, &l); err != nil {
+		u.failed = err // what it was to bring counts as missing now
 		return err
 	}
 	u.fenced = true
@@ -82,26 +91,30 @@ func (u *unit) load(n needs) error {
 
 // recall takes over what the writer remembers.
 func (u *unit) recall(n needs) {
-	if u.behind {
+	if u.behind || u.store.legacy { // the former server may write beside this one
 		return
 	}
 	m := &u.store.writer.memory
-	for _, k := range n.threads {
-		if _, known := u.threads[k]; known {
+	some := recallInto(u.threads, &m.threads, n.threads)
+	some = recallInto(u.groups, &m.groups, n.groups) || some
+	some = recallInto(u.seats, &m.seats, n.seats) || some
+	some = recallInto(u.pairs, &m.pairs, n.pairs) || some
+	some = recallInto(u.attempts, &m.attempts, n.attempts) || some
+	u.recalled = u.recalled || some
+}
+
+// recallInto takes over what is remembered of some keys and not known yet, and reports whether
+// anything is.
+func recallInto[K comparable, V any](known map[K]V, from *recalled[K, V], keys []K) (some bool) {
+	for _, k := range keys {
+		if _, ok := known[k]; ok {
 			continue
 		}
-		if d, ok := m.threads.get(k); ok {
-			u.threads[k], u.recalled = d, true
+		if v, ok := from.get(k); ok {
+			known[k], some = v, true
 		}
 	}
-	for _, k := range n.pairs {
-		if _, known := u.pairs[k]; known {
-			continue
-		}
-		if apart, ok := m.pairs.get(k); ok {
-			u.pairs[k], u.recalled = apart, true
-		}
-	}
+	return some
 }
 
 // prove fails with errStandby where the lease is lost, for a batch that changes nothing and whose
@@ -135,6 +148,12 @@ func (u *unit) take(l loaded) {
 	}
 	for _, d := range l.Threads {
 		u.threads[d.ID] = d
+	}
+	for _, d := range l.Groups {
+		u.groups[d.ID] = d
+	}
+	for _, d := range l.Seats {
+		u.seats[d.ID] = d
 	}
 	for _, d := range l.Blocks {
 		u.pairs[d.Pair] = true

@@ -102,10 +102,10 @@ func openWith(t testing.TB, d *Database, o Options) *opened {
 	return opened
 }
 
-// open opens a database that nobody has used.
+// open opens an empty database.
 func open(t testing.TB) *opened {
 	t.Helper()
-	return openWith(t, database(t), Options{})
+	return openWith(t, connect(t, mongod.Emptied(t), 0), Options{})
 }
 
 // start is the time at which every test begins.

@@ -1,14 +1,28 @@
 package mongostore
 
-// maxRemembered bounds a generation of a memory: twice as many rows, of some 500 bytes, are held.
-const maxRemembered = 8192
+import (
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"pryde/internal/id"
+)
+
+// Bounds of a generation of a memory, of which two are held.
+const (
+	maxRemembered       = 8192 // rows and seats, of some 500 bytes
+	maxRememberedGroups = 256  // of up to 50 KB
+)
 
 // A memory is what the writer knows of committed documents, so that it need not read again what
 // it wrote last: nobody else writes them while it holds the lease. It belongs to the writer's
 // goroutine.
 type memory struct {
 	threads recalled[threadKey, *threadDoc]
+	groups  recalled[bson.ObjectID, *groupDoc]
+	seats   recalled[seatKey, *seatDoc]
 	pairs   recalled[convKey, bool] // whether one of the two blocks the other
+
+	// attempts are those of new messages, so that a repeat is found out before it fails its batch.
+	attempts recalled[attempt, id.Message]
 }
 
 // keep takes over what a committed batch knew.
@@ -19,11 +33,26 @@ func (m *memory) keep(u *unit) {
 	}
 	for k, d := range u.threads {
 		if d != nil {
-			m.threads.put(k, d)
+			m.threads.put(k, d, maxRemembered)
+		}
+	}
+	for g, d := range u.groups {
+		if d != nil {
+			m.groups.put(g, d, maxRememberedGroups)
+		}
+	}
+	for k, d := range u.seats {
+		if d != nil {
+			m.seats.put(k, d, maxRemembered)
 		}
 	}
 	for k, apart := range u.pairs {
-		m.pairs.put(k, apart)
+		m.pairs.put(k, apart, maxRemembered)
+	}
+	for a, of := range u.attempts {
+		if !of.IsZero() {
+			m.attempts.put(a, of, maxRemembered)
+		}
 	}
 }
 
@@ -34,8 +63,8 @@ func (m *memory) forget() { *m = memory{} }
 // goes when the younger one is full.
 type recalled[K comparable, V any] struct{ young, old map[K]V }
 
-func (r *recalled[K, V]) put(k K, v V) {
-	if len(r.young) >= maxRemembered {
+func (r *recalled[K, V]) put(k K, v V, most int) {
+	if len(r.young) >= most {
 		r.young, r.old = nil, r.young
 	}
 	if r.young == nil {

@@ -1,6 +1,7 @@
 package mongostore
 
 import (
+	"errors"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -12,7 +13,7 @@ func TestAMemoryIsBoundedAndKeepsTheNewest(t *testing.T) {
 	var r recalled[int, int]
 	const n = 5 * maxRemembered
 	for i := range n {
-		r.put(i, 2*i)
+		r.put(i, 2*i, maxRemembered)
 	}
 
 	if held := len(r.young) + len(r.old); held > 2*maxRemembered {
@@ -33,6 +34,7 @@ func TestTheNumberOfARepeatIsNotGivenAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.writer.memory.forget() // nobody writes meanwhile
 	again, repeat, err := b.Append(t.Context(), d)
 	if err != nil || !repeat || again.ID != m.ID {
 		t.Fatalf("the repeat is %v (again %v, %v), want %v", again.ID, repeat, err, m.ID)
@@ -62,5 +64,43 @@ func TestABlockIsSeenThroughTheMemory(t *testing.T) {
 	}
 	if n := count(t, b.db, messagesName, bson.D{}); n != 1 {
 		t.Errorf("%d messages are stored, want 1", n)
+	}
+}
+
+// What is stored is not refused, although the repeat would be.
+func TestARepeatIsKnownWhereItWouldBeRefused(t *testing.T) {
+	s := open(t)
+	d := randomDraft(alice, bob, 1)
+	first, _, err := s.Append(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.AddBlock(t.Context(), people.Block{Blocker: bob, Blocked: alice, CreatedAt: start}); err != nil {
+		t.Fatal(err)
+	}
+
+	m, again, err := s.Append(t.Context(), d)
+
+	if err != nil || !again || m.ID != first.ID {
+		t.Errorf("the repeat is %v (again %v, %v), want %v", m.ID, again, err, first.ID)
+	}
+	if _, _, err := s.Append(t.Context(), randomDraft(alice, bob, 2)); !errors.Is(err, people.ErrBlocked) {
+		t.Errorf("another message: %v, want that it is refused", err)
+	}
+}
+
+// A repeat of what was stored last fails no batch: the writer remembers the attempt.
+func TestARepeatOfLateIsFoundInTheMemory(t *testing.T) {
+	b := newBench(t, database(t), Options{})
+	d := randomDraft(user(1), user(2), 1)
+	if _, _, err := b.Append(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	last := b.counter.Last()
+
+	_, repeat, err := b.Append(t.Context(), d)
+
+	if drawn := b.counter.Last(); err != nil || !repeat || drawn != last {
+		t.Errorf("again: %v (%v), and the last number is %d, want %d", repeat, err, drawn, last)
 	}
 }

@@ -23,24 +23,42 @@ var messagesCollection = collection{name: messagesName, indexes: []index{
 	{name: "conv_1_seq_1_media", keys: bson.D{is("conv", 1), is("seq", 1)}, partial: bson.D{is("media", true)}},
 	{keys: bson.D{is("deletedFor.user", 1), is("deletedFor.seq", 1)}, partial: bson.D{is("deletedFor.seq", bson.D{is("$exists", true)})}},
 	{name: indexUnplaced, keys: bson.D{is("createdAt", 1)}, partial: betweenPeople()}, // empty once all have their places
+	unnamed,
+	{name: indexUnplacedInGroups, keys: bson.D{is("groupChat", 1)}, partial: unplacedInGroups()},
+	{keys: bson.D{is("groupChat", 1), is("seq", 1), is("sender", 1), is("isDeletedForAll", 1)}, partial: bson.D{inGroups}},
+	{
+		keys:    bson.D{is("deletedFor.user", 1), is("groupChat", 1), is("seq", 1)},
+		partial: bson.D{inGroups, is("deletedFor.user", bson.D{is("$exists", true)})},
+	},
 }}
 
-// A messageDoc is a direct message as it is stored. It is a value: who changes a list or a text
+// inGroups matches the messages of groups. By a condition of the same kind the server sees that an
+// index has them all.
+var inGroups = is("groupChat", bson.D{is("$gt", bson.ObjectID{})})
+
+// A messageDoc is a message as it is stored. It is a value: who changes a list or a text
 // in it puts a new one there.
 type messageDoc struct {
 	ID        bson.ObjectID `bson:"_id"`
 	Sender    bson.ObjectID `bson:"sender"`
-	Recipient bson.ObjectID `bson:"recipient"`
+	Recipient bson.ObjectID `bson:"recipient,omitempty"` // none in a group
+	Group     bson.ObjectID `bson:"groupChat,omitempty"` // none between two people
 	Conv      convKey       `bson:"conv"`
 	Seq       order.Seq     `bson:"seq"`
 	Changed   order.Seq     `bson:"changed"`
 	Late      order.Seq     `bson:"late,omitempty"` // Changed, once it was changed after it was stored
 	ClientID  string        `bson:"clientId,omitempty"`
 
-	// Content and Attachment are sealed, binary. In documents of the former system they are
+	// Content, Attachment and Extra are sealed, binary. In documents of the former system they are
 	// what it left there. Zero where there is none.
 	Content    bson.RawValue `bson:"content,omitempty"`
 	Attachment bson.RawValue `bson:"attachment,omitempty"`
+	Extra      bson.RawValue `bson:"extra,omitempty"`
+	VoiceNote  bson.RawValue `bson:"voiceNote,omitempty"` // only the former system wrote it
+
+	ReplyTo   bson.ObjectID `bson:"replyTo,omitempty"`
+	Reactions []reactionDoc `bson:"reactions,omitempty"`
+	Versions  []versionDoc  `bson:"versions,omitempty"` // the earlier contents, oldest first
 
 	Media         bool          `bson:"media,omitempty"` // it has an attachment
 	Fingerprint   []byte        `bson:"fp,omitempty"`
@@ -52,10 +70,22 @@ type messageDoc struct {
 	DeletedFor    []ownDeletion `bson:"deletedFor,omitempty"`
 
 	// Read is only in documents of the former system, and in all of them: there each message says
-	// by itself whether it was read, whatever the mark of its recipient is.
+	// by itself whether it was read, whatever the mark of its recipient is. In a group it says
+	// nothing.
 	Read *bool `bson:"read,omitempty"`
-	// Group is only in what the former system wrote to a group.
-	Group bson.ObjectID `bson:"groupChat,omitempty"`
+}
+
+// A reactionDoc is a reaction, as the former system has it too.
+type reactionDoc struct {
+	User  bson.ObjectID `bson:"user"`
+	Emoji loose         `bson:"emoji"`
+	At    time.Time     `bson:"createdAt"`
+}
+
+// A versionDoc is a content that a message had, just as it was sealed then.
+type versionDoc struct {
+	Content bson.RawValue `bson:"content,omitempty"`
+	At      time.Time     `bson:"at"` // from when on it was shown
 }
 
 // A deletion is one for all.
@@ -80,17 +110,26 @@ func (d *messageDoc) deletedBy(u id.User) (ownDeletion, bool) {
 	return d.DeletedFor[i], true
 }
 
-// direct reports whether the document is a message between people. The former system kept those
-// of groups, and of people who are gone, in the same collection.
-func (d *messageDoc) direct() bool {
-	return !d.Sender.IsZero() && !d.Recipient.IsZero() && d.Group.IsZero()
+// belongs returns the conversation of the message, whether it has its place or not. The former system
+// kept messages of people who are gone in the same collection: they are of none.
+func (d *messageDoc) belongs() (convKey, bool) {
+	switch {
+	case d.Sender.IsZero():
+		return convKey{}, false
+	case !d.Group.IsZero():
+		return keyOf(message.InGroup(id.Group(d.Group))), true
+	}
+	return keyOf(message.Between(id.User(d.Sender), id.User(d.Recipient))), !d.Recipient.IsZero()
 }
 
-// has reports whether a person takes part in the conversation.
-func (d *messageDoc) has(u id.User) bool { return d.Conv.conversation().Has(u) }
+// between reports whether it is a message between people, and not to a group.
+func (d *messageDoc) between() bool { return d.Group.IsZero() }
 
 // readAt reports whether the recipient, who has read up to mark, has read the message.
 func (d *messageDoc) readAt(mark order.Seq) bool {
+	if !d.between() {
+		return false
+	}
 	if d.Read != nil {
 		return *d.Read
 	}
@@ -123,6 +162,10 @@ func (d *messageDoc) mutable() bson.D {
 	put("late", d.Late > 0, d.Late)
 	put("content", !d.Content.IsZero(), d.Content)
 	put("attachment", !d.Attachment.IsZero(), d.Attachment)
+	put("extra", !d.Extra.IsZero(), d.Extra)
+	put("voiceNote", !d.VoiceNote.IsZero(), d.VoiceNote)
+	put("reactions", len(d.Reactions) > 0, d.Reactions)
+	put("versions", len(d.Versions) > 0, d.Versions)
 	put("media", d.Media, true)
 	put("fp", len(d.Fingerprint) > 0, d.Fingerprint)
 	put("edited", d.Edited, true)
@@ -137,7 +180,7 @@ func (d *messageDoc) mutable() bson.D {
 func (d *messageDoc) message(readUpTo order.Seq) message.Message {
 	m := message.Message{
 		ID: id.Message(d.ID), Seq: d.Seq, Changed: d.Changed,
-		Sender: id.User(d.Sender), Recipient: id.User(d.Recipient),
+		Sender: id.User(d.Sender), Recipient: id.User(d.Recipient), Group: id.Group(d.Group), ReplyTo: id.Message(d.ReplyTo),
 		CreatedAt: d.createdAt(), EditedAt: utc(d.EditedAt), Read: d.readAt(readUpTo),
 	}
 	copy(m.Fingerprint[:], d.Fingerprint)
@@ -146,17 +189,23 @@ func (d *messageDoc) message(readUpTo order.Seq) message.Message {
 		if d.DeletedForAll != nil && !d.DeletedForAll.At.IsZero() {
 			m.DeletedAt = utc(d.DeletedForAll.At)
 		}
+		return m
 	}
+	m.Reactions = d.reactions()
 	return m
 }
 
-// find returns a direct message, tombstones included, or ErrNoMessage.
+// find returns a message, tombstones included, or ErrNoMessage.
 func (s *Store) find(ctx context.Context, m id.Message) (*messageDoc, error) {
 	d, err := s.findDoc(ctx, m)
-	if err != nil || d == nil || !d.direct() {
+	if err != nil || d == nil {
 		return nil, either(err, message.ErrNoMessage)
 	}
-	if err := s.adopted(ctx, keyOf(message.Between(id.User(d.Sender), id.User(d.Recipient)))); err != nil || d.Seq > 0 {
+	conv, ok := d.belongs()
+	if !ok {
+		return nil, message.ErrNoMessage
+	}
+	if err := s.adopted(ctx, conv); err != nil || d.Seq > 0 {
 		return d, err
 	}
 	if d, err = s.findDoc(ctx, m); err == nil && (d == nil || d.Seq == 0) {
@@ -170,8 +219,11 @@ func (s *Store) findDoc(ctx context.Context, m id.Message) (*messageDoc, error) 
 	return found(&d, s.coll(messagesName).FindOne(ctx, bson.D{is("_id", bson.ObjectID(m))}).Decode(&d))
 }
 
-// readUpTo is how far the recipient of a message has read.
+// readUpTo is how far the recipient of a message has read; 0 in a group.
 func (s *Store) readUpTo(ctx context.Context, d *messageDoc) (order.Seq, error) {
+	if !d.between() {
+		return 0, nil
+	}
 	var row threadDoc
 	_, err := found(&row, s.coll(threadsName).FindOne(ctx,
 		bson.D{is("_id", threadOf(id.User(d.Recipient), d.Conv))}).Decode(&row))
@@ -185,10 +237,15 @@ func (s *Store) open(ctx context.Context, d *messageDoc, readUpTo order.Seq) (me
 	if d.IsDeleted {
 		return m, nil
 	}
+	if at, gone := s.vault.Erased(seal.Owner(m.Sender)); gone {
+		m.DeletedAt, m.Reactions = at, nil
+		return m, nil
+	}
 	var err error
-	if isFormer(d.Content) {
-		m.Content = s.formerContent(d)
-	} else if m.Content, err = s.openText(ctx, textPlace("content", d), d.Content); err != nil {
+	if m.Content, err = s.openContent(ctx, d, d.Content); err != nil {
+		return message.Message{}, err
+	}
+	if m.Extra, err = s.openExtra(ctx, d); err != nil {
 		return message.Message{}, err
 	}
 	if isFormer(d.Attachment) {
@@ -197,6 +254,14 @@ func (s *Store) open(ctx context.Context, d *messageDoc, readUpTo order.Seq) (me
 		return message.Message{}, err
 	}
 	return m, nil
+}
+
+// openContent opens a content of a message: that which it has, or one that it had.
+func (s *Store) openContent(ctx context.Context, d *messageDoc, v bson.RawValue) (string, error) {
+	if isFormer(v) {
+		return s.formerContent(d, v), nil
+	}
+	return s.openText(ctx, textPlace("content", d), v)
 }
 
 func textPlace(field string, d *messageDoc) seal.Place {

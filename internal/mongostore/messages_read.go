@@ -33,8 +33,12 @@ func (t threads) add(docs []*threadDoc) {
 	}
 }
 
-// threadsOf reads a conversation as its people see it.
+// threadsOf reads a conversation as its people see it. That of a group nobody sees in a way of
+// their own, but for what they hide.
 func (s *Store) threadsOf(ctx context.Context, c message.Conversation) (threads, error) {
+	if c.IsGroup() {
+		return threads{}, nil
+	}
 	var keys []threadKey
 	for _, u := range c.People() {
 		keys = append(keys, threadOf(u, keyOf(c)))
@@ -82,6 +86,15 @@ func (s *Store) SeenBy(ctx context.Context, m id.Message) ([]id.User, error) {
 		return nil, fmt.Errorf("look who sees a message: %w", unavailable(err))
 	}
 	var seers []id.User
+	if !d.between() {
+		seats, err := find[seatDoc](ctx, s, clearedByMembersQuery(d.Group))
+		for _, seat := range seats {
+			if !seat.hides(d) {
+				seers = append(seers, id.User(seat.User))
+			}
+		}
+		return seers, unavailable(err)
+	}
 	for _, u := range d.Conv.conversation().People() {
 		if !sides.of(u, d.Conv).hides(d) {
 			seers = append(seers, u)
@@ -90,11 +103,18 @@ func (s *Store) SeenBy(ctx context.Context, m id.Message) ([]id.User, error) {
 	return seers, nil
 }
 
+// clearedByMembersQuery finds what the members of a group have cleared.
+func clearedByMembersQuery(g bson.ObjectID) query {
+	q := seatsQuery(g)
+	q.fields = bson.D{is("user", 1), is("cleared", 1)}
+	return q
+}
+
 // PageBefore implements message.Store.
 func (s *Store) PageBefore(ctx context.Context, c message.Conversation, viewer id.User, before id.Message, limit int) (message.Page[message.Message], error) {
-	page, err := s.page(ctx, c, limit, func(ctx context.Context, sides threads) (query, error) {
+	page, err := s.page(ctx, c, viewer, limit, func(ctx context.Context, from order.Seq) (query, error) {
 		end, err := s.placeIn(ctx, keyOf(c), before)
-		return pageQuery(viewer, sides.of(viewer, keyOf(c)), keyOf(c), end, limit+1), err
+		return pageQuery(viewer, from, keyOf(c), end, limit+1), err
 	})
 	if err != nil {
 		return message.Page[message.Message]{}, fmt.Errorf("read a page: %w", unavailable(err))
@@ -105,8 +125,8 @@ func (s *Store) PageBefore(ctx context.Context, c message.Conversation, viewer i
 
 // Media implements message.Store.
 func (s *Store) Media(ctx context.Context, c message.Conversation, viewer id.User, skip, limit int) (message.Page[message.Message], error) {
-	page, err := s.page(ctx, c, limit, func(_ context.Context, sides threads) (query, error) {
-		return mediaQuery(viewer, sides.of(viewer, keyOf(c)), keyOf(c), skip, limit+1), nil
+	page, err := s.page(ctx, c, viewer, limit, func(_ context.Context, from order.Seq) (query, error) {
+		return mediaQuery(viewer, from, keyOf(c), skip, limit+1), nil
 	})
 	if err != nil {
 		return message.Page[message.Message]{}, fmt.Errorf("read attachments: %w", unavailable(err))
@@ -114,19 +134,45 @@ func (s *Store) Media(ctx context.Context, c message.Conversation, viewer id.Use
 	return page, nil
 }
 
-// page reads messages of one conversation, newest first. plan is given the conversation as its
-// people see it and says what to read: one more than the limit, to see whether more follows.
-func (s *Store) page(ctx context.Context, c message.Conversation, limit int, plan func(context.Context, threads) (query, error)) (page message.Page[message.Message], err error) {
+// Some implements message.Store.
+func (s *Store) Some(ctx context.Context, c message.Conversation, viewer id.User, of []id.Message) ([]message.Message, error) {
+	page, err := s.page(ctx, c, viewer, len(of), func(_ context.Context, from order.Seq) (query, error) {
+		return someQuery(viewer, from, keyOf(c), of), nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read some messages: %w", unavailable(err))
+	}
+	return page.Items, nil
+}
+
+// sight reads a conversation as its people see it, and up to where the viewer has cleared it. It is
+// ErrNotMember where the viewer is not in the group.
+func (s *Store) sight(ctx context.Context, c message.Conversation, viewer id.User) (sides threads, from order.Seq, err error) {
+	if c.IsGroup() {
+		seat, err := s.findSeat(ctx, c.Group, viewer)
+		if err != nil {
+			return nil, 0, err
+		}
+		return threads{}, seat.Cleared.upTo(), nil
+	}
+	sides, err = s.threadsOf(ctx, c)
+	return sides, sides.of(viewer, keyOf(c)).Cleared.upTo(), err
+}
+
+// page reads messages of one conversation, newest first. plan is told up to where the viewer has
+// cleared it and says what to read: one more than the limit, to see whether more follows.
+func (s *Store) page(ctx context.Context, c message.Conversation, viewer id.User, limit int, plan func(context.Context, order.Seq) (query, error)) (page message.Page[message.Message], err error) {
 	if err := s.adopted(ctx, keyOf(c)); err != nil {
 		return page, err
 	}
 	var found []*messageDoc
 	var sides threads
 	err = s.snapshot(ctx, func(ctx context.Context) error {
-		if sides, err = s.threadsOf(ctx, c); err != nil {
+		var from order.Seq
+		if sides, from, err = s.sight(ctx, c, viewer); err != nil {
 			return err
 		}
-		q, err := plan(ctx, sides)
+		q, err := plan(ctx, from)
 		if err != nil {
 			return err
 		}
@@ -156,25 +202,38 @@ func (s *Store) placeIn(ctx context.Context, conv convKey, m id.Message) (order.
 }
 
 // unshown are fields that the former system left in messages, and no answer has.
-var unshown = bson.D{is("readBy", 0), is("deliveredTo", 0), is("reactions", 0)}
+// Earlier contents are asked for by themselves.
+var unshown = bson.D{is("readBy", 0), is("deliveredTo", 0), is("versions", 0)}
 
 var newestFirst = bson.D{is("seq", -1)}
 
 // pageQuery finds the newest messages of a conversation that a person can see, before a place.
-func pageQuery(u id.User, own *threadDoc, conv convKey, end order.Seq, limit int) query {
+func pageQuery(u id.User, from order.Seq, conv convKey, end order.Seq, limit int) query {
 	return query{
 		from: messagesName, index: indexPlace, sort: newestFirst, fields: unshown, limit: limit,
-		filter: bson.D{is("conv", conv), between("seq", own.clearedUpTo(), end-1), notDeletedBy(u)},
+		filter: bson.D{is("conv", conv), between("seq", from, end-1), notDeletedBy(u)},
 	}
 }
 
 // mediaQuery finds the newest messages of a conversation that a person can see and that have an
 // attachment.
-func mediaQuery(u id.User, own *threadDoc, conv convKey, skip, limit int) query {
+func mediaQuery(u id.User, from order.Seq, conv convKey, skip, limit int) query {
 	return query{
 		from: messagesName, index: indexMedia, sort: newestFirst, fields: unshown, skip: skip, limit: limit,
-		filter: bson.D{is("conv", conv), is("media", true), above("seq", own.clearedUpTo()), notDeletedBy(u)},
+		filter: bson.D{is("conv", conv), is("media", true), above("seq", from), notDeletedBy(u)},
 	}
+}
+
+// someQuery finds some messages of a conversation that a person can see.
+func someQuery(u id.User, from order.Seq, conv convKey, of []id.Message) query {
+	ids := make([]bson.ObjectID, len(of))
+	for i, m := range of {
+		ids[i] = bson.ObjectID(m)
+	}
+	q := withIDs(messagesName, ids)
+	q.fields = unshown
+	q.filter = append(q.filter, is("conv", conv), above("seq", from), notDeletedBy(u))
+	return q
 }
 
 // openOne returns a message with its text in the clear, of a conversation as its people see it.

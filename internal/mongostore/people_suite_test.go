@@ -10,7 +10,7 @@ import (
 func TestPeopleKeepTheirPromises(t *testing.T) {
 	stores := func(t *testing.T) storetest.Stores {
 		s := open(t)
-		return storetest.Stores{Messages: s, People: s, Ties: s, Factors: s, Sessions: s}
+		return storetest.Stores{Messages: s, Groups: s, People: s, Ties: s, Factors: s, Sessions: s}
 	}
 	t.Run("People", func(t *testing.T) { storetest.People(t, stores) })
 	t.Run("Ties", func(t *testing.T) { storetest.Ties(t, stores) })

@@ -13,7 +13,7 @@ import (
 
 // recentFields are what tells one attempt from another.
 var recentFields = bson.D{
-	is("sender", 1), is("recipient", 1), is("conv", 1), is("seq", 1), is("changed", 1), is("clientId", 1), is("fp", 1), is("createdAt", 1),
+	is("sender", 1), is("recipient", 1), is("groupChat", 1), is("replyTo", 1), is("conv", 1), is("seq", 1), is("changed", 1), is("clientId", 1), is("fp", 1), is("createdAt", 1),
 }
 
 // Recent returns the attempts among the newest messages, limit at most, that were sent since a

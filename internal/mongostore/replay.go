@@ -34,15 +34,20 @@ func (s *Store) Settled() order.Seq {
 func (s *Store) Seal(ctx context.Context, d message.Draft) (message.Waiting, error) {
 	w := message.Waiting{
 		Message: message.Message{
-			ID: d.ID, Sender: d.Sender, Recipient: d.Recipient, Fingerprint: d.Fingerprint, CreatedAt: whole(d.At),
+			ID: d.ID, Sender: d.Sender, Recipient: d.Recipient, Group: d.Group, ReplyTo: d.ReplyTo,
+			Fingerprint: d.Fingerprint, CreatedAt: whole(d.At),
 		},
 		ClientID: d.ClientID,
 	}
 	place := messageDoc{ID: bson.ObjectID(d.ID), Conv: keyOf(w.Conversation())}
+	extra, err := extraText(d.Extra)
+	if err != nil {
+		return message.Waiting{}, fmt.Errorf("seal a message: %w", err)
+	}
 	for _, part := range []struct {
 		field, text string
 		into        *[]byte
-	}{{"content", d.Content, &w.SealedContent}, {"attachment", d.Attachment, &w.SealedAttachment}} {
+	}{{"content", d.Content, &w.SealedContent}, {"attachment", d.Attachment, &w.SealedAttachment}, {"extra", extra, &w.SealedExtra}} {
 		if part.text == "" {
 			continue
 		}
@@ -66,6 +71,7 @@ func (s *Store) Open(ctx context.Context, w message.Waiting) (message.Message, e
 func waitingDoc(w message.Waiting) *messageDoc {
 	d := &messageDoc{
 		ID: bson.ObjectID(w.ID), Sender: bson.ObjectID(w.Sender), Recipient: bson.ObjectID(w.Recipient),
+		Group: bson.ObjectID(w.Group), ReplyTo: bson.ObjectID(w.ReplyTo),
 		Conv: keyOf(w.Conversation()), Seq: w.Seq, Changed: w.Seq, ClientID: w.ClientID,
 		Media: w.SealedAttachment != nil, Fingerprint: w.Fingerprint[:], CreatedAt: w.CreatedAt,
 	}
@@ -75,11 +81,14 @@ func waitingDoc(w message.Waiting) *messageDoc {
 	if w.SealedAttachment != nil {
 		d.Attachment = binary(w.SealedAttachment)
 	}
+	if w.SealedExtra != nil {
+		d.Extra = binary(w.SealedExtra)
+	}
 	return d
 }
 
 // Replay stores messages that were acknowledged before, in one commit: as they stand, whatever
-// has come between the two people since. One that is there already, by its id or by its attempt,
+// has come between the two people since, and whoever is in a group. One that is there already, by its id or by its attempt,
 // is passed over.
 func (s *Store) Replay(ctx context.Context, ws []message.Waiting) error {
 	var n needs
@@ -118,11 +127,16 @@ func (s *Store) replayed(ctx context.Context, w message.Waiting) (*messageDoc, e
 	if err != nil {
 		return nil, err
 	}
-	doc.Read = new(bool)
+	if doc.between() {
+		doc.Read = new(bool)
+	}
 	if doc.Content, err = s.sealText(ctx, w.Sender, textPlace("content", doc), m.Content); err != nil {
 		return nil, err
 	}
-	doc.Attachment, err = s.sealText(ctx, w.Sender, textPlace("attachment", doc), m.Attachment)
+	if doc.Attachment, err = s.sealText(ctx, w.Sender, textPlace("attachment", doc), m.Attachment); err != nil {
+		return nil, err
+	}
+	doc.Extra, err = s.sealExtra(ctx, w.Sender, doc, m.Extra)
 	return doc, err
 }
 
@@ -140,6 +154,9 @@ func (t *tx) replay(doc *messageDoc) error {
 		}
 		return nil
 	}
+	if !doc.between() {
+		return t.replayInGroup(doc)
+	}
 	rows, err := t.rows(doc.Conv.conversation())
 	if err != nil {
 		return err
@@ -153,10 +170,24 @@ func (t *tx) replay(doc *messageDoc) error {
 	return nil
 }
 
+func (t *tx) replayInGroup(doc *messageDoc) error {
+	g, err := t.group(doc.Group)
+	if err != nil {
+		return err
+	}
+	t.insert(doc)
+	t.unit.highest = max(t.unit.highest, doc.Seq)
+	if g != nil {
+		g.receive(doc)
+		t.saveGroup(g)
+	}
+	return nil
+}
+
 // receive takes account of a message that was numbered before. What was stored since, under
 // higher numbers, stays.
 func (d *threadDoc) receive(m *messageDoc) {
-	hidden := m.Seq <= d.clearedUpTo()
+	hidden := m.Seq <= d.Cleared.upTo()
 	if m.Seq > d.LastSeq && !hidden {
 		d.LastSeq, d.LastID = m.Seq, m.ID
 	}

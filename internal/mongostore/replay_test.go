@@ -3,6 +3,7 @@ package mongostore
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -305,5 +306,46 @@ func TestWhatWaitedIsStoredAsBeforeDuringATrial(t *testing.T) {
 	}
 	if n, err := s.Unread(t.Context(), bob); err != nil || len(n) != 0 {
 		t.Errorf("unread: %v, %v", n, err)
+	}
+}
+
+// A message waits while its sender is taken out of the group: it was acknowledged.
+func TestWhatWaitedForAGroupIsStoredAsItStands(t *testing.T) {
+	s := open(t)
+	g := makeGroup(t, s.Store, 1, alice, bob, carol)
+	first := sendTo(t, s.Store, 1, alice, g.ID, "first")
+	d := groupDraft(2, bob, g.ID, "waited")
+	d.ClientID, d.ReplyTo, d.Extra = "temp-2", first.ID, message.Extra{Warning: "loud"}
+	w := wait(t, s.Store, d)
+	want, err := s.Open(t.Context(), w)
+	if err != nil || want.Content != "waited" || want.Extra != d.Extra || want.Group != g.ID || want.ReplyTo != first.ID {
+		t.Fatalf("the waiting message opens as %+v, %v", want, err)
+	}
+	_, _, err = s.ChangeGroup(t.Context(), g.ID, alice, start, func(g *message.Group) error {
+		g.Members = slices.DeleteFunc(g.Members, func(m message.Member) bool { return m.User == bob })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := sendTo(t, s.Store, 3, carol, g.ID, "later")
+
+	for range 2 {
+		replay(t, s.Store, w, w)
+
+		if diff := cmp.Diff([]message.Message{first, want, later}, talkOf(t, s.Store, g.ID, alice)); diff != "" {
+			t.Errorf("the group differs (-want +got):\n%s", diff)
+		}
+		seat, err := s.Seat(t.Context(), g.ID, alice)
+		if err != nil || seat.Unread != 2 || seat.Last.ID != later.ID || seat.Changed != later.Seq {
+			t.Errorf("alice's seat is %+v, %v", seat, err)
+		}
+	}
+	if m, found, err := s.Attempt(t.Context(), d); err != nil || !found || m.ID != w.ID {
+		t.Errorf("the attempt: %v, found %v, error %v", m.ID, found, err)
+	}
+	recent, err := s.Recent(t.Context(), start, 10)
+	if err != nil || len(recent) != 1 || recent[0].Group != g.ID || recent[0].ReplyTo != first.ID {
+		t.Errorf("the recent attempts are %+v, %v", recent, err)
 	}
 }

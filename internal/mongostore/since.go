@@ -49,6 +49,7 @@ type view struct {
 
 	seq     order.Seq
 	rows    *listing
+	groups  groupView
 	stored  []*messageDoc
 	changed []*messageDoc
 	gone    []message.Gone
@@ -62,6 +63,9 @@ type view struct {
 func (v *view) prepare(ctx context.Context) error {
 	if v.after >= v.store.adoption.cut.Base {
 		return nil
+	}
+	if err := v.store.adoptedGroups(ctx, v.user); err != nil {
+		return err
 	}
 	all, err := v.store.adoptedAll(ctx, v.user, v.limit)
 	v.former = !all
@@ -85,21 +89,46 @@ func (v *view) read(ctx context.Context) error {
 		return err
 	}
 	own, err := v.readThreads(ctx)
-	if err != nil || len(own) == 0 && !v.former {
+	if err != nil {
 		return err
 	}
-	for _, read := range []func(context.Context, []*threadDoc) error{v.readHidden, v.readCleared, v.readStored, v.readChanged} {
+	if err := v.readGroups(ctx, len(own)); err != nil {
+		return err
+	}
+	talks := append(talksOf(own), v.groups.talks()...)
+	if len(talks) == 0 && !v.former {
+		return nil
+	}
+	for _, read := range []func(context.Context, []talk) error{v.readHidden, v.readCleared, v.readStored, v.readChanged} {
 		if v.full() {
 			break
 		}
-		if err := read(ctx, own); err != nil {
+		if err := read(ctx, talks); err != nil {
 			return err
 		}
 	}
 	if v.full() {
 		own = own[:min(len(own), maxReloadRows)]
 	}
-	return v.readRows(ctx, own)
+	if err := v.readRows(ctx, own); err != nil {
+		return err
+	}
+	return v.readSeats(ctx)
+}
+
+// A talk is what is needed of a conversation that changed to find what changed in it.
+type talk struct {
+	conv    convKey
+	last    order.Seq // of the newest message
+	cleared clearings
+}
+
+func talksOf(rows []*threadDoc) []talk {
+	talks := make([]talk, len(rows))
+	for i, d := range rows {
+		talks[i] = talk{d.Conv, d.LastSeq, d.Cleared}
+	}
+	return talks
 }
 
 // readRows reads what belongs to the rows besides, and those of conversations that are not adopted.
@@ -150,8 +179,8 @@ func (v *view) readThreads(ctx context.Context) ([]*threadDoc, error) {
 
 // readHidden finds what the person deleted for themselves since. What was deleted for all
 // besides is told as theirs all the same: they see no tombstone of it.
-func (v *view) readHidden(ctx context.Context, _ []*threadDoc) error {
-	found, err := find[messageDoc](ctx, v.store, hiddenQuery(v.user, v.after, v.left()))
+func (v *view) readHidden(ctx context.Context, _ []talk) error {
+	found, err := find[messageDoc](ctx, v.store, hiddenQuery(v.user, v.after, v.groups.out(), v.left()))
 	for _, d := range found {
 		own, _ := d.deletedBy(v.user)
 		v.take(d, own.Seq)
@@ -161,21 +190,21 @@ func (v *view) readHidden(ctx context.Context, _ []*threadDoc) error {
 
 // readCleared finds what the person deleted for themselves since with a whole conversation:
 // what lies between that deletion and the one before it, unless it had gone by itself.
-func (v *view) readCleared(ctx context.Context, own []*threadDoc) error {
+func (v *view) readCleared(ctx context.Context, talks []talk) error {
 	var parts []stretch
-	for _, d := range own {
+	by := map[convKey]clearings{}
+	for _, d := range talks {
+		by[d.conv] = d.cleared
 		from := order.Seq(0)
-		for _, c := range d.Cleared {
+		for _, c := range d.cleared {
 			if c.Seq > v.after {
-				parts = append(parts, stretch{d.Conv, from, c.UpTo})
+				parts = append(parts, stretch{d.conv, from, c.UpTo})
 			}
 			from = c.UpTo
 		}
 	}
-	by := threads{}
-	by.add(own)
 	return v.readParts(ctx, parts, clearedQuery, func(d *messageDoc) {
-		cleared := by.of(v.user, d.Conv).Cleared
+		cleared := by[d.Conv]
 		i := slices.IndexFunc(cleared, func(c clearing) bool { return d.Seq <= c.UpTo })
 		v.take(d, cleared[i].Seq)
 	})
@@ -183,15 +212,25 @@ func (v *view) readCleared(ctx context.Context, own []*threadDoc) error {
 
 // take takes what the person deleted for themselves.
 func (v *view) take(d *messageDoc, seq order.Seq) {
-	v.gone = append(v.gone, message.Gone{ID: id.Message(d.ID), Peer: d.Conv.conversation().Other(v.user), Seq: seq})
+	v.gone = append(v.gone, v.goneBy(d, seq))
+}
+
+func (v *view) goneBy(d *messageDoc, seq order.Seq) message.Gone {
+	g := message.Gone{ID: id.Message(d.ID), Seq: seq}
+	if c := d.Conv.conversation(); c.IsGroup() {
+		g.Group = c.Group
+	} else {
+		g.Peer = c.Other(v.user)
+	}
+	return g
 }
 
 // readStored finds what was stored since and is not hidden from the person.
-func (v *view) readStored(ctx context.Context, own []*threadDoc) error {
+func (v *view) readStored(ctx context.Context, talks []talk) error {
 	var parts []stretch
-	for _, d := range own {
-		if d.LastSeq > v.after {
-			parts = append(parts, stretch{d.Conv, max(v.after, d.clearedUpTo()), endOfTime})
+	for _, d := range talks {
+		if d.last > v.after {
+			parts = append(parts, stretch{d.conv, max(v.after, d.cleared.upTo()), endOfTime})
 		}
 	}
 	return v.readParts(ctx, parts, storedQuery, func(d *messageDoc) {
@@ -202,11 +241,11 @@ func (v *view) readStored(ctx context.Context, own []*threadDoc) error {
 }
 
 // readChanged finds what was stored before, changed since, and is not hidden from the person.
-func (v *view) readChanged(ctx context.Context, own []*threadDoc) error {
+func (v *view) readChanged(ctx context.Context, talks []talk) error {
 	var parts []stretch
-	for _, d := range own {
-		if from := d.clearedUpTo(); from < v.after {
-			parts = append(parts, stretch{d.Conv, from, v.after})
+	for _, d := range talks {
+		if from := d.cleared.upTo(); from < v.after {
+			parts = append(parts, stretch{d.conv, from, v.after})
 		}
 	}
 	return v.readParts(ctx, parts, lateQuery, func(d *messageDoc) {
@@ -221,7 +260,9 @@ func (v *view) takeDeleted(d *messageDoc) bool {
 	if !d.IsDeleted {
 		return false
 	}
-	v.gone = append(v.gone, message.Gone{ID: id.Message(d.ID), Peer: d.Conv.conversation().Other(v.user), ForAll: true, Seq: d.Changed})
+	g := v.goneBy(d, d.Changed)
+	g.ForAll = true
+	v.gone = append(v.gone, g)
 	return true
 }
 
@@ -260,9 +301,13 @@ func (v *view) open(ctx context.Context) (message.Changes, error) {
 	changes := message.Changes{Seq: v.seq, Reload: v.full()}
 	slices.SortFunc(v.rows.own, func(a, b *threadDoc) int { return cmp.Compare(a.Changed, b.Changed) })
 	var err error
-	if changes.Rows, err = v.store.openRows(ctx, v.rows); err != nil || changes.Reload {
+	if changes.Rows, err = v.store.openRows(ctx, v.rows); err != nil {
 		return changes, err
 	}
+	if changes.Groups, err = v.groups.open(ctx, v.store); err != nil || changes.Reload {
+		return changes, err
+	}
+	changes.Cursors, changes.Left = v.groups.cursors, v.groups.left
 	slices.SortFunc(v.stored, func(a, b *messageDoc) int { return cmp.Compare(a.Seq, b.Seq) })
 	slices.SortFunc(v.changed, func(a, b *messageDoc) int { return cmp.Compare(a.Changed, b.Changed) })
 	slices.SortStableFunc(v.gone, func(a, b message.Gone) int { return cmp.Compare(a.Seq, b.Seq) })
@@ -316,13 +361,15 @@ func newestChangedQuery(u id.User, after order.Seq, limit int) query {
 	}
 }
 
-// hiddenQuery finds what a person deleted for themselves one by one after a number.
-func hiddenQuery(u id.User, after order.Seq, limit int) query {
+// hiddenQuery finds what a person deleted for themselves one by one after a number, but in some
+// conversations.
+func hiddenQuery(u id.User, after order.Seq, but []convKey, limit int) query {
 	own := bson.D{is("user", bson.ObjectID(u)), above("seq", after)}
 	return query{
 		from: messagesName, index: indexHidden, limit: limit, fields: bson.D{is("conv", 1), is("deletedFor", 1)},
 		// Only with the second condition does the server see that the index has them all.
-		filter: bson.D{is("deletedFor", bson.D{is("$elemMatch", own)}), is("deletedFor.seq", bson.D{is("$exists", true)})},
+		filter: bson.D{is("deletedFor", bson.D{is("$elemMatch", own)}), is("deletedFor.seq", bson.D{is("$exists", true)}),
+			is("conv", bson.D{is("$nin", but)})},
 	}
 }
 

@@ -155,9 +155,24 @@ func (s *Store) attach(ctx context.Context, o Options) (l leaseDoc, err error) {
 	return l, nil
 }
 
-// checkKeys compares the server key with the one that the database was made with: without it
-// lost keys would be noticed only when nothing can be read any more.
+// newestAccounts is of how many people who signed up last it is looked whether their keys are there.
+const newestAccounts = 100
+
+// checkKeys looks whether the keys open what is in the database: whether the master keys are the
+// right ones, the server key that with which the database was made, and the keys not an older copy
+// than the data. Without it lost keys would be noticed only when something cannot be read any more.
 func (s *Store) checkKeys(ctx context.Context) error {
+	if err := s.vault.Check(ctx); err != nil {
+		return err
+	}
+	var meta metaDoc
+	made, err := found(&meta, s.coll(stateName).FindOne(ctx, bson.D{is("_id", metaID)}).Decode(&meta))
+	if err != nil {
+		return err
+	}
+	if there, err := s.vault.HasServerKey(ctx); err != nil || !there && made != nil {
+		return either(err, fmt.Errorf("%w: there are no keys in %s, and the database was made with some", seal.ErrWrongKey, s.db.keys.Name()))
+	}
 	key, err := s.vault.ServerKey(ctx)
 	if err != nil {
 		return err
@@ -167,7 +182,6 @@ func (s *Store) checkKeys(ctx context.Context) error {
 	sum := h.Sum(nil)[:16]
 	var fresh [4]byte
 	_, _ = rand.Read(fresh[:])
-	var meta metaDoc
 	err = s.coll(stateName).FindOneAndUpdate(ctx, bson.D{is("_id", metaID)},
 		bson.D{is("$setOnInsert", metaDoc{fresh[:], sum, whole(time.Now())})},
 		options.FindOneAndUpdate().SetUpsert(true).SetReturnDocument(options.After)).Decode(&meta)
@@ -178,7 +192,26 @@ func (s *Store) checkKeys(ctx context.Context) error {
 		return fmt.Errorf("%w: the keys in %s are not those of this database", seal.ErrWrongKey, s.db.keys.Name())
 	}
 	copy(s.database[:], meta.Database)
-	return nil
+	return s.expectKeys(ctx)
+}
+
+// expectKeys looks for the keys of those who signed up last. Accounts of the former system have
+// none before something is sealed for them.
+func (s *Store) expectKeys(ctx context.Context) error {
+	cursor, err := s.coll(usersName).Find(ctx, bson.D{is("details", bson.D{is("$exists", true)}), notDeleted},
+		options.Find().SetSort(bson.D{is("_id", -1)}).SetLimit(newestAccounts).SetProjection(bson.D{is("_id", 1)}))
+	if err != nil {
+		return err
+	}
+	newest, err := all[userDoc](ctx, cursor)
+	if err != nil {
+		return err
+	}
+	owners := make([]seal.Owner, len(newest))
+	for i, d := range newest {
+		owners[i] = seal.Owner(d.ID)
+	}
+	return s.vault.Expect(ctx, owners)
 }
 
 // lease is the filter that finds the lease document while the store holds the lease.

@@ -6,9 +6,11 @@ import (
 	"pryde/internal/storetest"
 )
 
-func TestStoreKeepsItsPromises(t *testing.T) {
-	storetest.Messages(t, func(t *testing.T) storetest.Stores {
-		s := open(t)
-		return storetest.Stores{Messages: s}
-	})
+func suiteStores(t *testing.T) storetest.Stores {
+	s := open(t)
+	return storetest.Stores{Messages: s, Groups: s, Slow: true}
 }
+
+func TestStoreKeepsItsPromises(t *testing.T) { storetest.Messages(t, suiteStores) }
+
+func TestStoreKeepsItsPromisesOfGroups(t *testing.T) { storetest.Groups(t, suiteStores) }

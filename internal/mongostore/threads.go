@@ -50,17 +50,8 @@ type threadDoc struct {
 	ArrangedAt   time.Time `bson:"arrangedAt,omitempty"`
 	CreatedAt    time.Time `bson:"createdAt,omitempty"` // of the first message
 
-	Cleared []clearing `bson:"cleared,omitempty"` // oldest first, at most maxClearings
+	Cleared clearings `bson:"cleared,omitempty"`
 }
-
-// A clearing hides everything up to a message from the person.
-type clearing struct {
-	UpTo order.Seq `bson:"upTo"`
-	Seq  order.Seq `bson:"seq"` // of the commit
-}
-
-// maxClearings bounds what a row remembers. Who was away for more of them reads everything again.
-const maxClearings = 32
 
 // newThread is the row of a person who has none.
 func newThread(u, peer id.User) threadDoc {
@@ -68,19 +59,11 @@ func newThread(u, peer id.User) threadDoc {
 	return threadDoc{ID: threadOf(u, conv), User: bson.ObjectID(u), Peer: bson.ObjectID(peer), Conv: conv}
 }
 
-// clearedUpTo is up to where the person has cleared the conversation.
-func (d *threadDoc) clearedUpTo() order.Seq {
-	if len(d.Cleared) == 0 {
-		return 0
-	}
-	return d.Cleared[len(d.Cleared)-1].UpTo
-}
-
 // hides reports whether the person deleted a message for themselves, alone or with the whole
 // conversation.
 func (d *threadDoc) hides(m *messageDoc) bool {
 	_, deleted := m.deletedBy(id.User(d.User))
-	return deleted || m.Seq <= d.clearedUpTo()
+	return deleted || m.Seq <= d.Cleared.upTo()
 }
 
 // delivered is how far messages have reached the person's devices.

@@ -22,19 +22,24 @@ type unit struct {
 	// careful looks for the attempts of new messages before they are stored. Without it they are
 	// taken for new, and the index on them fails the batch where one is not.
 	careful  bool
-	recalled bool // something is known from memory
-	fenced   bool // what was read tells that the lease is held
-	behind   bool // threads or blocks were written by themselves: what is remembered of them may be old
+	failed   error // of a query whose answer the batch counted on: it must not be committed
+	recalled bool  // something is known from memory
+	fenced   bool  // what was read tells that the lease is held
+	behind   bool  // what the writer remembers was written by itself: that may be old
 
 	messages map[id.Message]*messageDoc // nil: there is none
 	attempts map[attempt]id.Message     // zero: there is none
 	threads  map[threadKey]*threadDoc   // nil: there is none
-	pairs    map[convKey]bool           // one of the two blocks the other
-	blocking map[id.User]int64          // how many somebody blocks
+	groups   map[bson.ObjectID]*groupDoc
+	seats    map[seatKey]*seatDoc
+	pairs    map[convKey]bool  // one of the two blocks the other
+	blocking map[id.User]int64 // how many somebody blocks
 
 	inserted []id.Message // not yet written, in order
 	updated  map[id.Message]bool
 	put      map[threadKey]bool
+	putIn    map[bson.ObjectID]bool // groups
+	putSeats map[seatKey]bool
 
 	highest order.Seq // given in this transaction
 	written order.Seq // what the lease document says of it
@@ -46,8 +51,9 @@ func newUnit(ctx context.Context, s *Store) *unit {
 	return &unit{
 		store: s, ctx: ctx,
 		messages: map[id.Message]*messageDoc{}, attempts: map[attempt]id.Message{},
-		threads: map[threadKey]*threadDoc{}, pairs: map[convKey]bool{}, blocking: map[id.User]int64{},
-		updated: map[id.Message]bool{}, put: map[threadKey]bool{},
+		threads: map[threadKey]*threadDoc{}, groups: map[bson.ObjectID]*groupDoc{}, seats: map[seatKey]*seatDoc{},
+		pairs: map[convKey]bool{}, blocking: map[id.User]int64{},
+		updated: map[id.Message]bool{}, put: map[threadKey]bool{}, putIn: map[bson.ObjectID]bool{}, putSeats: map[seatKey]bool{},
 	}
 }
 
@@ -63,12 +69,17 @@ type tx struct {
 	// What the operation changes; the unit's once it succeeds.
 	messages map[id.Message]*messageDoc
 	threads  map[threadKey]*threadDoc
+	groups   map[bson.ObjectID]*groupDoc
+	seats    map[seatKey]*seatDoc
 	inserted []id.Message
 	spent    bool // it wrote by itself: it cannot be undone alone
 }
 
 func newTx(u *unit, announce func() order.Seq) *tx {
-	return &tx{ctx: u.ctx, unit: u, announce: announce, messages: map[id.Message]*messageDoc{}, threads: map[threadKey]*threadDoc{}}
+	return &tx{
+		ctx: u.ctx, unit: u, announce: announce, messages: map[id.Message]*messageDoc{},
+		threads: map[threadKey]*threadDoc{}, groups: map[bson.ObjectID]*groupDoc{}, seats: map[seatKey]*seatDoc{},
+	}
 }
 
 // next gives the operation its commit sequence number. An operation that turns out to change
@@ -117,6 +128,16 @@ func (t *tx) attempted(a attempt) (*messageDoc, error) {
 	return t.message(m)
 }
 
+// lookFor is attempted where the unit has not looked whether the attempt is stored.
+func (t *tx) lookFor(a attempt) (*messageDoc, error) {
+	if t.unit.attempts[a].IsZero() {
+		delete(t.unit.attempts, a)
+	}
+	t.unit.careful = true
+	defer func() { t.unit.careful = false }()
+	return t.attempted(a)
+}
+
 // thread returns a conversation as one person sees it; nil where they have none.
 func (t *tx) thread(u id.User, conv convKey) (*threadDoc, error) {
 	k := threadOf(u, conv)
@@ -129,6 +150,33 @@ func (t *tx) thread(u id.User, conv convKey) (*threadDoc, error) {
 		}
 	}
 	return clone(t.unit.threads[k]), nil
+}
+
+// group returns a group, also one that is deleted; nil where there is none.
+func (t *tx) group(g bson.ObjectID) (*groupDoc, error) {
+	if d, ok := t.groups[g]; ok {
+		return clone(d), nil
+	}
+	if _, known := t.unit.groups[g]; !known {
+		if err := t.unit.load(needs{groups: []bson.ObjectID{g}}); err != nil {
+			return nil, err
+		}
+	}
+	return clone(t.unit.groups[g]), nil
+}
+
+// seat returns what somebody has in a group, or is left of it; nil where they never were in it.
+func (t *tx) seat(g bson.ObjectID, u id.User) (*seatDoc, error) {
+	k := seatOf(g, u)
+	if d, ok := t.seats[k]; ok {
+		return clone(d), nil
+	}
+	if _, known := t.unit.seats[k]; !known {
+		if err := t.unit.load(needs{seats: []seatKey{k}}); err != nil {
+			return nil, err
+		}
+	}
+	return clone(t.unit.seats[k]), nil
 }
 
 // apart reports whether one of two people blocks the other.
@@ -157,13 +205,22 @@ func (t *tx) update(d *messageDoc) { t.messages[id.Message(d.ID)] = d }
 // save stores a conversation as one person sees it, new or changed.
 func (t *tx) save(d *threadDoc) { t.threads[d.ID] = d }
 
-// collection returns a collection to write to with t.ctx. Messages and threads are changed by
-// insert, update and save, or else flushed before. An operation that fails after it asked for a
+// saveGroup stores a group, new or changed.
+func (t *tx) saveGroup(d *groupDoc) { t.groups[d.ID] = d }
+
+// saveSeat stores what somebody has in a group, new or changed.
+func (t *tx) saveSeat(d *seatDoc) { t.seats[d.ID] = d }
+
+// collection returns a collection to write to with t.ctx. Messages, threads, groups and seats are
+// changed by insert, update and save, or else flushed before. An operation that fails after it asked for a
 // collection is not undone alone: the batch is tried again one by one.
 func (t *tx) collection(name string) *mongo.Collection {
 	t.spent = true
 	t.unit.raw = true
-	t.unit.behind = t.unit.behind || name == threadsName || name == blocksName
+	switch name {
+	case threadsName, groupsName, seatsName, blocksName:
+		t.unit.behind = true
+	}
 	return t.unit.store.coll(name)
 }
 
@@ -171,7 +228,7 @@ func (t *tx) collection(name string) *mongo.Collection {
 func (t *tx) reading(name string) *mongo.Collection { return t.unit.store.coll(name) }
 
 // flush writes what the batch has changed so far, so that a query with t.ctx sees it. What the
-// query changes in messages or threads by itself must be forgotten with t.forget.
+// query changes in messages, threads, groups or seats by itself must be forgotten with t.forget.
 func (t *tx) flush() error {
 	t.merge()
 	t.spent = true
@@ -185,6 +242,8 @@ func (t *tx) forget() {
 	clear(t.unit.messages)
 	clear(t.unit.attempts)
 	clear(t.unit.threads)
+	clear(t.unit.groups)
+	clear(t.unit.seats)
 	clear(t.unit.pairs)
 }
 
@@ -206,12 +265,22 @@ func (t *tx) merge() {
 		u.threads[k] = d
 		u.put[k] = true
 	}
+	for g, d := range t.groups {
+		u.groups[g] = d
+		u.putIn[g] = true
+	}
+	for k, d := range t.seats {
+		u.seats[k] = d
+		u.putSeats[k] = true
+	}
 	clear(t.messages)
 	clear(t.threads)
+	clear(t.groups)
+	clear(t.seats)
 	t.inserted = nil
 }
 
-func clone[D messageDoc | threadDoc](d *D) *D {
+func clone[D messageDoc | threadDoc | groupDoc | seatDoc](d *D) *D {
 	if d == nil {
 		return nil
 	}
@@ -221,7 +290,7 @@ func clone[D messageDoc | threadDoc](d *D) *D {
 
 // empty reports whether there is nothing to commit.
 func (u *unit) empty() bool {
-	return !u.touched && !u.raw && u.highest == 0 && len(u.inserted)+len(u.updated)+len(u.put) == 0
+	return !u.touched && !u.raw && u.highest == 0 && len(u.inserted)+len(u.updated)+len(u.put)+len(u.putIn)+len(u.putSeats) == 0
 }
 
 // flush writes what has been changed: the lease document first, which proves that no other
@@ -233,7 +302,13 @@ func (u *unit) flush() error {
 	if err := u.writeMessages(); err != nil {
 		return err
 	}
-	return u.writeThreads()
+	if err := u.writeThreads(); err != nil {
+		return err
+	}
+	if err := u.writeGroups(); err != nil {
+		return err
+	}
+	return u.writeSeats()
 }
 
 // touch writes the highest number that was given to the lease document, on condition that the
@@ -296,5 +371,37 @@ func (u *unit) writeThreads() error {
 	}
 	clear(u.put)
 	_, err := u.store.coll(threadsName).BulkWrite(u.ctx, models)
+	return err
+}
+
+func (u *unit) writeGroups() error {
+	if len(u.putIn) == 0 {
+		return nil
+	}
+	models := make([]mongo.WriteModel, 0, len(u.putIn))
+	for g := range u.putIn {
+		d := u.groups[g]
+		models = append(models, mongo.NewUpdateOneModel().
+			SetFilter(bson.D{is("_id", g)}).SetUpdate(d.mutable(u.store.legacy)).SetUpsert(d.own))
+		stored := *d
+		stored.own = false
+		u.groups[g] = &stored
+	}
+	clear(u.putIn)
+	_, err := u.store.coll(groupsName).BulkWrite(u.ctx, models)
+	return err
+}
+
+func (u *unit) writeSeats() error {
+	if len(u.putSeats) == 0 {
+		return nil
+	}
+	models := make([]mongo.WriteModel, 0, len(u.putSeats))
+	for k := range u.putSeats {
+		models = append(models, mongo.NewReplaceOneModel().
+			SetFilter(bson.D{is("_id", k)}).SetReplacement(u.seats[k]).SetUpsert(true))
+	}
+	clear(u.putSeats)
+	_, err := u.store.coll(seatsName).BulkWrite(u.ctx, models)
 	return err
 }

@@ -249,7 +249,8 @@ func meant(found []userDoc, login, folded string) userDoc {
 	return best
 }
 
-// openAccount returns the account of a document with its details in the clear.
+// openAccount returns the account of a document with its details in the clear. Of a person who was
+// erased there are none.
 func (s *Store) openAccount(ctx context.Context, d userDoc) (people.Account, error) {
 	a := people.Account{
 		ID: id.User(d.ID), Username: d.Username, Email: d.Email, EmailVerified: d.EmailVerified, DisplayName: d.Username,
@@ -268,6 +269,9 @@ func (s *Store) openAccount(ctx context.Context, d userDoc) (people.Account, err
 	}
 	if d.Suspended {
 		a.SuspendedUntil = utc(d.SuspendedUntil)
+	}
+	if _, gone := s.vault.Erased(seal.Owner(a.ID)); gone {
+		return a, nil
 	}
 	if d.Details == nil {
 		a.Details = s.formerDetails(d.Told)

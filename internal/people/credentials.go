@@ -10,6 +10,7 @@ import (
 
 	"pryde/internal/auth"
 	"pryde/internal/fault"
+	"pryde/internal/id"
 	"pryde/internal/wire"
 )
 
@@ -115,14 +116,32 @@ func (s *Service) DeleteAccount(ctx context.Context, who auth.Identity, in wire.
 	if _, err := s.confirm(ctx, who, in.Password); err != nil {
 		return wire.Done{}, err
 	}
-	defer s.bus.Invalidate(who.User)
-	over, err := s.store.DeleteAccount(ctx, who.User, s.instant())
-	s.sessions.Distrust(who.User)
+	if err := s.remove(ctx, who.User); err != nil {
+		return wire.Done{}, err
+	}
+	return done("Account deleted successfully"), nil
+}
+
+// Remove deletes an account as DeleteAccount does, without its owner. It does nothing where there
+// is none or it is deleted.
+func (s *Service) Remove(ctx context.Context, u id.User) error {
+	err := s.remove(ctx, u)
+	if errors.Is(err, ErrNoAccount) {
+		return nil
+	}
+	return err
+}
+
+func (s *Service) remove(ctx context.Context, u id.User) error {
+	// Also when it fails: the change may be stored all the same.
+	defer s.bus.Invalidate(u)
+	over, err := s.store.DeleteAccount(ctx, u, s.instant())
+	s.sessions.Distrust(u)
 	if err != nil {
-		return wire.Done{}, away("delete account", err)
+		return away("delete account", err)
 	}
 	s.closeSockets(over, reasonDeleted, true)
-	return done("Account deleted successfully"), nil
+	return nil
 }
 
 // instant is the time as stores keep it.

@@ -220,3 +220,27 @@ func TestADeletedAccountIsGoneAndItsNameStaysTaken(t *testing.T) {
 		t.Errorf("the address again: %v", err)
 	}
 }
+
+func TestAnOperatorRemovesAnAccountWithoutItsPassword(t *testing.T) {
+	h := open(t)
+	alice, bob := h.member(t, "alice", 1), h.member(t, "bob", 0)
+	if _, err := h.Person(t.Context(), alice.in[0].User); err != nil {
+		t.Fatal(err)
+	}
+
+	for range 2 { // the second time there is nothing left to do
+		if err := h.Remove(t.Context(), alice.in[0].User); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	if _, err := h.Person(t.Context(), alice.in[0].User); !errors.Is(err, people.ErrNoAccount) {
+		t.Errorf("others see %v, want that there is nobody", err)
+	}
+	h.alive(t, false, alice.in...)
+	h.alive(t, true, bob.in...)
+	_, err := h.LogIn(t.Context(), wire.LogIn{Email: "alice", Password: password}, home)
+	if err == nil {
+		t.Error("a login works")
+	}
+}

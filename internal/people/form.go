@@ -34,6 +34,9 @@ const (
 // maxField bounds what is looked at of one field, in bytes.
 const maxField = 64 << 10
 
+// maxUnread bounds a field that is taken and not looked at, in bytes.
+const maxUnread = 8 << 10
+
 // What a username and a new password have to be.
 const (
 	usernameRule = "Username must be 3 to 30 letters, digits and underscores"
@@ -109,6 +112,8 @@ func readSignUp(in wire.SignUp, today time.Time) (Account, error) {
 	f.line(a.Details.Pronouns, 0, MaxPronouns, "pronouns", "Pronouns must be at most 50 characters")
 	f.check(utf8.RuneCountInString(a.Details.Bio) <= MaxBio, "bio", "Bio must be at most 500 characters")
 	f.line(a.Details.Identity, 0, MaxIdentity, "identity", "Identity must be at most 100 characters")
+	f.check(len(in.CaptchaToken) <= maxUnread, "captchaToken", "The captcha token is too long")
+	f.check(len(in.InviteCode) <= maxUnread, "inviteCode", "The invite code is too long")
 	if a.DisplayName == "" {
 		a.DisplayName = a.Username
 	}

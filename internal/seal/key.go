@@ -1,6 +1,7 @@
 package seal
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -63,6 +64,31 @@ func (k *Key) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// Keys are master keys by comma. Like one key they do not print.
+type Keys []Key
+
+// UnmarshalText reads keys of 64 hexadecimal digits each, by comma. Its error does not repeat the
+// text.
+func (k *Keys) UnmarshalText(b []byte) error {
+	*k = nil
+	for part := range bytes.SplitSeq(b, []byte(",")) {
+		if part = bytes.TrimSpace(part); len(part) == 0 {
+			continue
+		}
+		var one Key
+		if err := one.UnmarshalText(part); err != nil {
+			return errors.New("each key has 64 hexadecimal digits; a comma stands between them")
+		}
+		if one.IsZero() {
+			return errors.New("no key is all zeros")
+		}
+		*k = append(*k, one)
+	}
+	return nil
+}
+
+func (k Keys) String() string { return fmt.Sprintf("(%d keys)", len(k)) }
+
 // A KeyID names a master key.
 type KeyID uint32
 
@@ -74,6 +100,16 @@ func (i KeyID) String() string { return fmt.Sprintf("%08x", uint32(i)) }
 type Ring struct {
 	primary KeyID
 	keys    map[KeyID]Key
+}
+
+// RingOf returns a ring whose primary key wraps new data keys; the former ones unwrap too. It is an
+// error if a key is zero.
+func RingOf(primary Key, former ...Key) (*Ring, error) {
+	keys := map[KeyID]Key{primary.ID(): primary}
+	for _, k := range former {
+		keys[k.ID()] = k
+	}
+	return NewRing(primary.ID(), keys)
 }
 
 // NewRing returns a ring whose primary key wraps new data keys; all of its keys unwrap. It is
@@ -90,4 +126,13 @@ func NewRing(primary KeyID, keys map[KeyID]Key) (*Ring, error) {
 		r.keys[i] = k
 	}
 	return r, nil
+}
+
+// Primary is the key that wraps new data keys.
+func (r *Ring) Primary() KeyID { return r.primary }
+
+// Holds reports whether a key is in the ring.
+func (r *Ring) Holds(i KeyID) bool {
+	_, ok := r.keys[i]
+	return ok
 }

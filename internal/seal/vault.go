@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // Why a value cannot be opened or sealed.
@@ -59,25 +61,34 @@ type Vault struct {
 
 	mu     sync.Mutex
 	server *[KeySize]byte // nil until it is asked for
+
+	erased atomic.Pointer[map[Owner]time.Time] // never changed in place
 }
 
 // New returns a vault over the wrapped keys in store. rand must be safe for concurrent use.
 func New(ring *Ring, store KeyStore, rand io.Reader) *Vault {
-	return &Vault{ring: ring, store: store, rand: rand, people: newCache(maxCached)}
+	v := &Vault{ring: ring, store: store, rand: rand, people: newCache(maxCached)}
+	v.erased.Store(&map[Owner]time.Time{})
+	return v
 }
 
 // Ensure makes the data key of a person if there is none; the key is durable when it returns.
-// However many callers ask at once, one key is made.
+// However many callers ask at once, one key is made. It is ErrKeyGone for who was erased.
 func (v *Vault) Ensure(ctx context.Context, owner Owner) error {
 	if _, ok := v.people.byOwner(owner); ok {
 		return nil
 	}
+	read := v.people.now()
 	w, err := v.ensure(ctx, PurposePerson, owner)
 	if err != nil {
 		return err
 	}
-	_, err = v.admit(w)
-	return err
+	k, err := v.unwrapped(w)
+	if err != nil {
+		return err
+	}
+	v.people.add(k, read)
+	return nil
 }
 
 // Seal seals a value with the data key of its owner. It is ErrKeyGone where the owner has
@@ -87,6 +98,10 @@ func (v *Vault) Seal(ctx context.Context, owner Owner, p Place, plain []byte) ([
 	if err != nil {
 		return nil, err
 	}
+	return v.sealWith(k, p, plain)
+}
+
+func (v *Vault) sealWith(k *dataKey, p Place, plain []byte) ([]byte, error) {
 	sealed := make([]byte, headerSize+nonceSize, len(plain)+Overhead)
 	sealed[0] = version1
 	binary.BigEndian.PutUint64(sealed[1:], uint64(k.id))
@@ -100,14 +115,27 @@ func (v *Vault) Seal(ctx context.Context, owner Owner, p Place, plain []byte) ([
 // Open opens what Seal sealed for the same place. Its errors are ErrTampered, ErrKeyGone,
 // ErrWrongKey and those of the key store.
 func (v *Vault) Open(ctx context.Context, p Place, sealed []byte) ([]byte, error) {
-	if len(sealed) < Overhead || sealed[0] != version1 {
-		return nil, ErrTampered
-	}
-	header, nonce, text := sealed[:headerSize], sealed[headerSize:headerSize+nonceSize], sealed[headerSize+nonceSize:]
-	k, err := v.keyByID(ctx, DataKeyID(binary.BigEndian.Uint64(header[1:])))
+	i, err := keyIn(sealed)
 	if err != nil {
 		return nil, err
 	}
+	k, err := v.keyByID(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	return openWith(k, p, sealed)
+}
+
+// keyIn reads which data key a value is sealed with. It is ErrTampered where it is none.
+func keyIn(sealed []byte) (DataKeyID, error) {
+	if len(sealed) < Overhead || sealed[0] != version1 {
+		return 0, ErrTampered
+	}
+	return DataKeyID(binary.BigEndian.Uint64(sealed[1:])), nil
+}
+
+func openWith(k *dataKey, p Place, sealed []byte) ([]byte, error) {
+	header, nonce, text := sealed[:headerSize], sealed[headerSize:headerSize+nonceSize], sealed[headerSize+nonceSize:]
 	plain, err := k.aead.Open(nil, nonce, text, additional(p, header))
 	if err != nil {
 		return nil, ErrTampered
@@ -160,35 +188,48 @@ func (v *Vault) ensure(ctx context.Context, p Purpose, o Owner) (WrappedKey, err
 	return w, nil
 }
 
+// keyOf returns the key in use of a person.
 func (v *Vault) keyOf(ctx context.Context, o Owner) (*dataKey, error) {
 	if k, ok := v.people.byOwner(o); ok {
 		return k, nil
 	}
-	w, found, err := v.store.KeyByOwner(ctx, PurposePerson, o)
-	return v.loaded(w, found, err)
+	return v.load(func() (WrappedKey, bool, error) { return v.store.KeyByOwner(ctx, PurposePerson, o) })
 }
 
 func (v *Vault) keyByID(ctx context.Context, i DataKeyID) (*dataKey, error) {
 	if k, ok := v.people.byID(i); ok {
 		return k, nil
 	}
-	w, found, err := v.store.KeyByID(ctx, i)
-	// A value that names a key of another purpose was never sealed here.
-	return v.loaded(w, found && w.Purpose == PurposePerson, err)
+	return v.load(func() (WrappedKey, bool, error) {
+		w, found, err := v.store.KeyByID(ctx, i)
+		// A value that names a key of another purpose was never sealed here.
+		return w, found && w.Purpose == PurposePerson, err
+	})
 }
 
-func (v *Vault) loaded(w WrappedKey, found bool, err error) (*dataKey, error) {
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("find a data key: %w", err)
-	case !found:
-		return nil, ErrKeyGone
+// load reads a key of a person, unwraps it and keeps it in memory. It reads again where keys were
+// replaced or destroyed meanwhile.
+func (v *Vault) load(find func() (WrappedKey, bool, error)) (*dataKey, error) {
+	for {
+		read := v.people.now()
+		w, found, err := find()
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("find a data key: %w", err)
+		case !found:
+			return nil, ErrKeyGone
+		}
+		k, err := v.unwrapped(w)
+		if err != nil {
+			return nil, err
+		}
+		if v.people.add(k, read) {
+			return k, nil
+		}
 	}
-	return v.admit(w)
 }
 
-// admit unwraps a person's key and keeps it in memory.
-func (v *Vault) admit(w WrappedKey) (*dataKey, error) {
+func (v *Vault) unwrapped(w WrappedKey) (*dataKey, error) {
 	raw, err := v.ring.unwrap(w)
 	if err != nil {
 		return nil, err
@@ -197,9 +238,7 @@ func (v *Vault) admit(w WrappedKey) (*dataKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &dataKey{id: w.ID, owner: w.Owner, aead: aead}
-	v.people.add(k)
-	return k, nil
+	return &dataKey{id: w.ID, owner: w.Owner, retired: !w.RetiredAt.IsZero(), aead: aead}, nil
 }
 
 func newAEAD(key [KeySize]byte) (cipher.AEAD, error) {

@@ -2,7 +2,6 @@ package seal
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -12,47 +11,6 @@ import (
 	"sync"
 	"testing"
 )
-
-// memoryKeys is a KeyStore that counts the keys that were added.
-type memoryKeys struct {
-	mu   sync.Mutex
-	keys map[DataKeyID]WrappedKey
-}
-
-func newMemoryKeys() *memoryKeys { return &memoryKeys{keys: map[DataKeyID]WrappedKey{}} }
-
-func (m *memoryKeys) AddKey(_ context.Context, k WrappedKey) (WrappedKey, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if old, ok := m.find(k.Purpose, k.Owner); ok {
-		return old, nil
-	}
-	m.keys[k.ID] = k
-	return k, nil
-}
-
-func (m *memoryKeys) KeyByOwner(_ context.Context, p Purpose, o Owner) (WrappedKey, bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	k, ok := m.find(p, o)
-	return k, ok, nil
-}
-
-func (m *memoryKeys) KeyByID(_ context.Context, i DataKeyID) (WrappedKey, bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	k, ok := m.keys[i]
-	return k, ok, nil
-}
-
-func (m *memoryKeys) find(p Purpose, o Owner) (WrappedKey, bool) {
-	for _, k := range m.keys {
-		if k.Purpose == p && k.Owner == o {
-			return k, true
-		}
-	}
-	return WrappedKey{}, false
-}
 
 // counting is a reader of 0, 1, 2, ...: randomness that a golden vector can know.
 type counting struct{ next byte }
@@ -324,10 +282,10 @@ func TestCacheForgetsTheKeyUsedLongestAgo(t *testing.T) {
 	c := newCache(2)
 	first, second, third := &dataKey{id: 1, owner: Owner{1}}, &dataKey{id: 2, owner: Owner{2}}, &dataKey{id: 3, owner: Owner{3}}
 
-	c.add(first)
-	c.add(second)
+	c.add(first, c.now())
+	c.add(second, c.now())
 	c.byID(1)
-	c.add(third)
+	c.add(third, c.now())
 
 	if _, ok := c.byOwner(second.owner); ok {
 		t.Error("the key used longest ago is still there by its owner")

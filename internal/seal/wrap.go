@@ -11,7 +11,7 @@ const wrapContext = "pryde wrapped key"
 // fresh makes a data key and wraps it with the primary master key.
 func (r *Ring) fresh(rand io.Reader, p Purpose, o Owner) (WrappedKey, error) {
 	var random [8 + KeySize + nonceSize]byte
-	w := WrappedKey{Purpose: p, Owner: o, Master: r.primary}
+	w := WrappedKey{Purpose: p, Owner: o}
 	for w.ID == 0 {
 		if _, err := io.ReadFull(rand, random[:]); err != nil {
 			return WrappedKey{}, fmt.Errorf("draw a data key: %w", err)
@@ -19,13 +19,31 @@ func (r *Ring) fresh(rand io.Reader, p Purpose, o Owner) (WrappedKey, error) {
 		// SQL databases keep signed numbers, so the highest bit stays clear.
 		w.ID = DataKeyID(binary.BigEndian.Uint64(random[:]) >> 1)
 	}
+	return r.wrap(w, random[8:8+KeySize], random[8+KeySize:])
+}
+
+// rewrap wraps a data key with the primary master key.
+func (r *Ring) rewrap(rand io.Reader, w WrappedKey) (WrappedKey, error) {
+	raw, err := r.unwrap(w)
+	if err != nil {
+		return WrappedKey{}, err
+	}
+	var nonce [nonceSize]byte
+	if _, err := io.ReadFull(rand, nonce[:]); err != nil {
+		return WrappedKey{}, fmt.Errorf("draw a nonce: %w", err)
+	}
+	return r.wrap(w, raw[:], nonce[:])
+}
+
+// wrap seals a data key with the primary master key.
+func (r *Ring) wrap(w WrappedKey, raw, nonce []byte) (WrappedKey, error) {
 	master, err := newAEAD(r.keys[r.primary])
 	if err != nil {
 		return WrappedKey{}, err
 	}
-	nonce := random[8+KeySize:]
+	w.Master = r.primary
 	w.Sealed = append([]byte(nil), nonce...)
-	w.Sealed = master.Seal(w.Sealed, nonce, random[8:8+KeySize], wrapBinding(w))
+	w.Sealed = master.Seal(w.Sealed, nonce, raw, wrapBinding(w))
 	return w, nil
 }
 

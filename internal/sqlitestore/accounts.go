@@ -97,8 +97,12 @@ func readAccount(row []driver.Value) accountRecord {
 	return accountRecord{a, blob(row[7])}
 }
 
-// openAccount returns the account of a record with its details in the clear.
+// openAccount returns the account of a record with its details in the clear. Of a person who was
+// erased there are none.
 func (s *Store) openAccount(ctx context.Context, r accountRecord) (people.Account, error) {
+	if _, gone := s.vault.Erased(seal.Owner(r.account.ID)); gone {
+		return r.account, nil
+	}
 	err := s.openJSON(ctx, detailsPlace(r.account.ID), r.details, &r.account.Details)
 	return r.account, err
 }
@@ -171,6 +175,19 @@ func (s *Store) changedOne(ctx context.Context, what, statement string, args ...
 func userID(v driver.Value) (u id.User) {
 	copy(u[:], blob(v))
 	return u
+}
+
+func messageRef(v driver.Value) (m id.Message) {
+	copy(m[:], blob(v))
+	return m
+}
+
+// reference is the id of a message as it is stored, NULL for none.
+func reference(m id.Message) any {
+	if m.IsZero() {
+		return nil
+	}
+	return m[:]
 }
 
 // millis is a time as it is stored: ms since 1970, NULL for none.

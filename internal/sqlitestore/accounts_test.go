@@ -39,7 +39,7 @@ func TestNamesAreFoldedHoweverManyThereAre(t *testing.T) {
 	many := strconv.Itoa(2*foldBatch + 1)
 	schema(t, dir, `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < `+many+`)
 		INSERT INTO users (id, username, username_key, email, display_name, profile_photo, password_hash, role,
-		details, active, deleted, banned) SELECT unhex(printf('%024x', i)), i, i, i, 'Ä' || i, '', '', 'user', x'', 1, 0, 0 FROM n`)
+		details, active, deleted, banned) SELECT unhex(printf('%024x', i)), i, i, i, 'Ä' || i, '', '', 'user', x'', 1, 1, 0 FROM n`)
 	open(t, dir).close(t)
 	c, err := connect(filepath.Join(dir, fileName), true)
 	if err != nil {
@@ -89,7 +89,7 @@ func TestWhatADeletedPersonToldIsOverwritten(t *testing.T) {
 	s.close(t)
 
 	seen := false
-	for path, content := range files(t, dir) {
+	for path, content := range filesIn(t, dir) {
 		seen = seen || bytes.Contains(content, []byte("alice"))
 		if bytes.Contains(content, []byte("canary-of-the")) {
 			t.Errorf("%s still holds what was deleted", path)

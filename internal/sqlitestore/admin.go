@@ -3,6 +3,7 @@ package sqlitestore
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -31,6 +32,16 @@ func VerifyEmail(dir, username string) (err error) {
 	}
 	if n == 0 {
 		return people.ErrNoAccount
+	}
+	return nil
+}
+
+// Made returns nil where a server has made its database and its keys in these folders.
+func Made(dataDir, keysDir string) error {
+	for _, path := range []string{filepath.Join(dataDir, fileName), filepath.Join(keysDir, KeysFile)} {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("no server has worked here: %w", err)
+		}
 	}
 	return nil
 }

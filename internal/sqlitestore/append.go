@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"pryde/internal/id"
 	"pryde/internal/message"
 	"pryde/internal/order"
 	"pryde/internal/people"
@@ -15,8 +16,8 @@ import (
 // A sealedDraft is a draft that is ready to be written.
 type sealedDraft struct {
 	message.Draft
-	conversation        []byte
-	content, attachment any // sealed, or nil
+	conversation               []byte
+	content, attachment, extra any // sealed, or nil
 }
 
 // Append implements message.Store.
@@ -27,8 +28,8 @@ func (s *Store) Append(ctx context.Context, d message.Draft) (message.Message, b
 	}
 	var first *record
 	stored := message.Message{
-		ID: d.ID, Sender: d.Sender, Recipient: d.Recipient,
-		Content: d.Content, Attachment: d.Attachment, Fingerprint: d.Fingerprint,
+		ID: d.ID, Sender: d.Sender, Recipient: d.Recipient, Group: d.Group,
+		Content: d.Content, Attachment: d.Attachment, Extra: d.Extra, ReplyTo: d.ReplyTo, Fingerprint: d.Fingerprint,
 	}
 	err = s.writer.do(ctx, "append message", func(t *tx) (err error) {
 		if first, err = recentRepeat(t.conn, w); err != nil || first != nil {
@@ -42,12 +43,12 @@ func (s *Store) Append(ctx context.Context, d message.Draft) (message.Message, b
 			first, err = attempt(t.conn, w)
 			return err
 		}
-		if refused, err := apart(t.conn, d.Sender, d.Recipient); err != nil || refused {
-			return either(err, people.ErrBlocked)
+		if err := mayAct(t.conn, d.Conversation(), d.Sender, people.ErrBlocked); err != nil {
+			return err
 		}
 		stored.Seq, stored.CreatedAt = t.next(), at
 		stored.Changed = stored.Seq
-		return raiseThreads(t.conn, w, stored.Seq)
+		return raise(t.conn, w, stored.Seq)
 	})
 	switch {
 	case err != nil:
@@ -61,7 +62,7 @@ func (s *Store) Append(ctx context.Context, d message.Draft) (message.Message, b
 
 // Attempt implements message.Store.
 func (s *Store) Attempt(ctx context.Context, d message.Draft) (message.Message, bool, error) {
-	w := sealedDraft{Draft: d, conversation: conversationKey(message.Between(d.Sender, d.Recipient))}
+	w := sealedDraft{Draft: d, conversation: conversationKey(d.Conversation())}
 	var first *record
 	err := s.readers.snapshot(ctx, func(c *conn) (err error) {
 		if w.ClientID == "" {
@@ -79,13 +80,30 @@ func (s *Store) Attempt(ctx context.Context, d message.Draft) (message.Message, 
 }
 
 func (s *Store) sealDraft(ctx context.Context, d message.Draft) (sealedDraft, error) {
-	w := sealedDraft{Draft: d, conversation: conversationKey(message.Between(d.Sender, d.Recipient))}
+	w := sealedDraft{Draft: d, conversation: conversationKey(d.Conversation())}
 	var err error
 	if w.content, err = s.sealText(ctx, d.Sender, textPlace("content", d.ID, w.conversation), d.Content); err != nil {
 		return sealedDraft{}, err
 	}
-	w.attachment, err = s.sealText(ctx, d.Sender, textPlace("attachment", d.ID, w.conversation), d.Attachment)
+	if w.attachment, err = s.sealText(ctx, d.Sender, textPlace("attachment", d.ID, w.conversation), d.Attachment); err != nil {
+		return sealedDraft{}, err
+	}
+	if d.Extra != (message.Extra{}) {
+		w.extra, err = s.sealJSON(ctx, d.Sender, textPlace("extra", d.ID, w.conversation), d.Extra)
+	}
 	return w, err
+}
+
+// mayAct returns why somebody may not act in a conversation at the moment: message.ErrNotMember
+// where they are not in the group, and blocked where one of two people blocks the other.
+func mayAct(c *conn, talk message.Conversation, u id.User, blocked error) error {
+	if talk.IsGroup() {
+		return admit(c, talk, u)
+	}
+	if refused, err := apart(c, talk.Low, talk.High); err != nil || refused {
+		return either(err, blocked)
+	}
+	return nil
 }
 
 // recentRepeat finds the message that a draft without a client id repeats; nil where there is
@@ -144,19 +162,25 @@ func insert(c *conn, w sealedDraft, seq order.Seq) (at time.Time, inserted bool,
 		clientID = w.ClientID
 	}
 	inserted, err = c.one(func(row []driver.Value) { at = instant(row[0]) },
-		`INSERT INTO messages (conversation, seq, id, sender, client_id, changed, content, attachment, fingerprint, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?,
+		`INSERT INTO messages (conversation, seq, id, sender, client_id, changed, content, attachment, extra, reply_to,
+			fingerprint, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
 			max(?, coalesce((SELECT created_at FROM messages WHERE conversation = ? ORDER BY seq DESC LIMIT 1), 0)))
 		ON CONFLICT (sender, client_id) WHERE client_id IS NOT NULL DO NOTHING
 		RETURNING created_at`,
-		w.conversation, int64(seq), w.ID[:], w.Sender[:], clientID, int64(seq), w.content, w.attachment, w.Fingerprint[:],
-		w.At.UnixMilli(), w.conversation)
+		w.conversation, int64(seq), w.ID[:], w.Sender[:], clientID, int64(seq), w.content, w.attachment, w.extra, reference(w.ReplyTo),
+		w.Fingerprint[:], w.At.UnixMilli(), w.conversation)
 	return at, inserted, err
 }
 
-// raiseThreads brings the conversation to the top of both lists and counts the message as
-// unread for the recipient. A note to oneself has one row and nobody who has not read it.
-func raiseThreads(c *conn, w sealedDraft, seq order.Seq) error {
+// raise brings the conversation to the top of the lists. In one of two people it counts the
+// message as unread for the recipient; a note to oneself has one row and nobody who has not read
+// it. In a group it writes one row, however many members there are.
+func raise(c *conn, w sealedDraft, seq order.Seq) error {
+	if !w.Group.IsZero() {
+		_, err := c.exec("UPDATE groups SET last_seq = ?, changed = ? WHERE conversation = ?", int64(seq), int64(seq), w.conversation)
+		return err
+	}
 	const columns = "INSERT INTO threads (user, conversation, peer, last_seq, unread, read_seq, changed) VALUES "
 	const again = ` ON CONFLICT (user, conversation) DO UPDATE SET
 		last_seq = excluded.last_seq, unread = unread + excluded.unread, changed = excluded.changed`

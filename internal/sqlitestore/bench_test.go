@@ -27,6 +27,26 @@ func randomDraft(from, to id.User, n int64) message.Draft {
 // BenchmarkAppend1 is one caller that waits for each commit.
 func BenchmarkAppend1(b *testing.B) {
 	s := open(b, b.TempDir())
+	appendOneByOne(b, s.Store, func(n int64) message.Draft { return randomDraft(user(1), user(2), n) })
+}
+
+// BenchmarkAppendToGroup is BenchmarkAppend1 with groups instead of a recipient.
+func BenchmarkAppendToGroup(b *testing.B) {
+	for _, members := range []int{2, 500} {
+		b.Run(fmt.Sprint(members), func(b *testing.B) {
+			s := open(b, b.TempDir())
+			form(b, s.Store, 1, members)
+			appendOneByOne(b, s.Store, func(n int64) message.Draft {
+				d := randomDraft(user(1), id.User{}, n)
+				d.Group = groupID(1)
+				return d
+			})
+		})
+	}
+}
+
+func appendOneByOne(b *testing.B, s *Store, draft func(n int64) message.Draft) {
+	b.Helper()
 	if err := s.vault.Ensure(b.Context(), user(1)); err != nil {
 		b.Fatal(err)
 	}
@@ -35,7 +55,7 @@ func BenchmarkAppend1(b *testing.B) {
 	for b.Loop() {
 		n++
 		begun := time.Now()
-		if _, _, err := s.Append(b.Context(), randomDraft(user(1), user(2), n)); err != nil {
+		if _, _, err := s.Append(b.Context(), draft(n)); err != nil {
 			b.Fatal(err)
 		}
 		took = append(took, time.Since(begun))

@@ -49,8 +49,8 @@ func disguises(text string) map[string][]byte {
 	return forms
 }
 
-// files reads every file under a folder.
-func files(t *testing.T, dir string) map[string][]byte {
+// filesIn reads every file under a folder.
+func filesIn(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -106,6 +106,7 @@ func plant(t *testing.T, s *Store) (canaries map[string]string, clear string) {
 		if _, _, err := s.Append(t.Context(), message.Draft{
 			ID: messageID(i), Sender: user(1), Recipient: user(2), ClientID: fmt.Sprint(i), At: start,
 			Content: canary(fmt.Sprint("content ", i)) + strings.Repeat(" and more", i*1000), Attachment: canary(fmt.Sprint("attachment ", i)),
+			Extra: message.Extra{VoiceURL: canary(fmt.Sprint("voice note ", i)), Warning: canary(fmt.Sprint("warning ", i))},
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -116,6 +117,10 @@ func plant(t *testing.T, s *Store) (canaries map[string]string, clear string) {
 	if _, _, err := s.DeleteForAll(t.Context(), messageID(2), start.Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
+	draft := message.SavedDraft{Conversation: message.Between(user(1), user(2)), Text: canary("draft"), At: start}
+	if err := s.SaveDraft(t.Context(), user(1), draft); err != nil {
+		t.Fatal(err)
+	}
 	return canaries, a.DisplayName
 }
 
@@ -124,9 +129,9 @@ func TestNothingSealedLiesInTheClear(t *testing.T) {
 	s := open(t, dir)
 	canaries, clear := plant(t, s.Store)
 
-	live := files(t, dir)
+	live := filesIn(t, dir)
 	s.close(t)
-	closed := files(t, dir)
+	closed := filesIn(t, dir)
 
 	for moment, all := range map[string]map[string][]byte{"while open": live, "after closing": closed} {
 		seen := false
@@ -160,7 +165,7 @@ func TestWrappedKeysLieInAFileOfTheirOwn(t *testing.T) {
 	}
 
 	inKeys := 0
-	for path, content := range files(t, dir) {
+	for path, content := range filesIn(t, dir) {
 		for _, k := range wrapped {
 			switch {
 			case !bytes.Contains(content, k):

@@ -9,37 +9,6 @@ import (
 	"pryde/internal/message"
 )
 
-// Edit implements message.Store.
-func (s *Store) Edit(ctx context.Context, m id.Message, content string, at time.Time) (message.Message, error) {
-	// Whose key seals the new text never changes, so it is looked up outside the writer.
-	known, err := s.record(ctx, m)
-	if err != nil {
-		return message.Message{}, fmt.Errorf("edit message: %w", err)
-	}
-	key := conversationKey(known.message.Conversation())
-	sealed, err := s.sealText(ctx, known.message.Sender, textPlace("content", m, key), content)
-	if err != nil {
-		return message.Message{}, fmt.Errorf("edit message: %w", err)
-	}
-	edited, _, err := s.change(ctx, "edit message", m, func(t *tx, r *record) (bool, error) {
-		if r.deleted() {
-			return false, message.ErrGone
-		}
-		if refused, err := apart(t.conn, r.message.Sender, r.message.Recipient); err != nil || refused {
-			return false, either(err, message.ErrBlocked)
-		}
-		r.message.Changed = t.next()
-		r.message.EditedAt = time.UnixMilli(at.UnixMilli()).UTC()
-		r.content, _ = sealed.([]byte)
-		if _, err := t.exec("UPDATE messages SET content = ?, edited_at = ?, changed = ? WHERE conversation = ? AND seq = ?",
-			sealed, at.UnixMilli(), int64(r.message.Changed), key, int64(r.message.Seq)); err != nil {
-			return false, err
-		}
-		return true, touchThreads(t.conn, r.message)
-	})
-	return edited, err
-}
-
 // DeleteForAll implements message.Store.
 func (s *Store) DeleteForAll(ctx context.Context, m id.Message, at time.Time) (message.Message, bool, error) {
 	return s.change(ctx, "delete message for all", m, func(t *tx, r *record) (bool, error) {
@@ -52,13 +21,17 @@ func (s *Store) DeleteForAll(ctx context.Context, m id.Message, at time.Time) (m
 		r.message.Changed = t.next()
 		r.message.DeletedAt = time.UnixMilli(at.UnixMilli()).UTC()
 		r.message.Fingerprint = message.Fingerprint{}
-		r.content, r.attachment = nil, nil
+		r.content, r.attachment, r.extra, r.reactions = nil, nil, nil, ""
+		// The trigger messages_deleted removes the rest of what was written.
 		if _, err := t.exec(`UPDATE messages SET content = NULL, attachment = NULL, fingerprint = NULL,
 			deleted_at = ?, changed = ? WHERE conversation = ? AND seq = ?`,
-			at.UnixMilli(), int64(r.message.Changed), conversationKey(r.message.Conversation()), int64(r.message.Seq)); err != nil {
+			at.UnixMilli(), int64(r.message.Changed), r.key(), int64(r.message.Seq)); err != nil {
 			return false, err
 		}
-		return true, touchThreads(t.conn, r.message)
+		if err := releaseUploads(t, m, at); err != nil {
+			return false, err
+		}
+		return true, touch(t.conn, r.message)
 	})
 }
 
@@ -66,9 +39,9 @@ func (s *Store) DeleteForAll(ctx context.Context, m id.Message, at time.Time) (m
 // commit; for the other person nothing changed. It is ErrNoMessage for who takes no part.
 func (s *Store) DeleteForSelf(ctx context.Context, m id.Message, u id.User, _ time.Time) (message.Message, bool, error) {
 	return s.change(ctx, "delete message for one", m, func(t *tx, r *record) (bool, error) {
-		key, seq := conversationKey(r.message.Conversation()), int64(r.message.Seq)
-		if !r.message.Conversation().Has(u) {
-			return false, message.ErrNoMessage
+		key, seq := r.key(), int64(r.message.Seq)
+		if takes, err := takesPart(t.conn, r.message.Conversation(), u); err != nil || !takes {
+			return false, either(err, message.ErrNoMessage)
 		}
 		hidden, err := isHidden(t.conn, u, key, r.message.Seq)
 		if err != nil || hidden {
@@ -82,12 +55,24 @@ func (s *Store) DeleteForSelf(ctx context.Context, m id.Message, u id.User, _ ti
 		if _, err := t.exec("INSERT INTO hidden (user, conversation, message_seq, seq) VALUES (?, ?, ?, ?)", u[:], key, seq, n); err != nil {
 			return false, err
 		}
-		_, err = t.exec(`UPDATE threads SET changed = ?, last_seq = CASE WHEN last_seq <> ? THEN last_seq ELSE
-				coalesce((SELECT m.seq FROM messages m WHERE m.conversation = ? AND m.seq < ?
-					AND `+visible+` ORDER BY m.seq DESC LIMIT 1), 0) END
-			WHERE user = ? AND conversation = ?`, visibleTo(u, key, []any{n, seq, key, seq}, u[:], key)...)
+		err = lowerThread(t.conn, u, r.message.Conversation(), seq, n)
 		return err == nil, err
 	})
+}
+
+// lowerThread marks a conversation as changed by a commit for somebody from whom a message went,
+// and looks for the newest one that is left where it was the newest. What a member of a group sees
+// is looked for when it is asked for.
+func lowerThread(c *conn, u id.User, talk message.Conversation, gone, commit int64) error {
+	key := conversationKey(talk)
+	if talk.IsGroup() {
+		return touchMember(c, key, u, commit)
+	}
+	_, err := c.exec(`UPDATE threads SET changed = ?, last_seq = CASE WHEN last_seq <> ? THEN last_seq ELSE
+			coalesce((SELECT m.seq FROM messages m WHERE m.conversation = ? AND m.seq < ?
+				AND `+visible+` ORDER BY m.seq DESC LIMIT 1), 0) END
+		WHERE user = ? AND conversation = ?`, visibleTo(u, key, []any{commit, gone, key, gone}, u[:], key)...)
+	return err
 }
 
 // change runs an operation on one stored message and returns the message as the operation
@@ -114,23 +99,14 @@ func (s *Store) change(ctx context.Context, what string, m id.Message, run func(
 	return opened, changed, nil
 }
 
-// touchThreads marks the conversation as changed for both people by the commit that changed
-// the message.
-func touchThreads(c *conn, m message.Message) error {
-	key := conversationKey(m.Conversation())
-	_, err := c.exec("UPDATE threads SET changed = ? WHERE conversation = ? AND user IN (?, ?)",
-		int64(m.Changed), key, m.Sender[:], m.Recipient[:])
-	return err
-}
-
 // forgetUnread takes a message that is about to disappear for u out of the count of what u
-// has not read, if it is in it.
+// has not read, if it is in it. In a group nothing holds such a count.
 func forgetUnread(c *conn, r record, u id.User) error {
 	m := r.message
-	if m.Sender == u || m.Read || r.deleted() {
+	if m.Sender == u || m.Read || r.deleted() || m.Conversation().IsGroup() {
 		return nil
 	}
-	key := conversationKey(m.Conversation())
+	key := r.key()
 	hidden, err := isHidden(c, u, key, m.Seq)
 	if err != nil || hidden {
 		return err

@@ -3,12 +3,14 @@ package sqlitestore
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"pryde/internal/id"
 	"pryde/internal/people"
+	"pryde/internal/seal"
 )
 
 // noEmail stands in the place of the e-mail address of a deleted account. It is none, and as
@@ -57,6 +59,9 @@ func (s *Store) Deactivate(ctx context.Context, u id.User, at time.Time) (ended 
 // DeleteAccount implements people.Store.
 func (s *Store) DeleteAccount(ctx context.Context, u id.User, at time.Time) (ended []string, err error) {
 	empty, err := s.sealJSON(ctx, u, detailsPlace(u), people.Details{})
+	if errors.Is(err, seal.ErrKeyGone) {
+		empty, err = []byte{}, nil // who was erased has no key, and no details that are opened
+	}
 	if err != nil {
 		return nil, fmt.Errorf("delete account: %w", err)
 	}

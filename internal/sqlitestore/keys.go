@@ -17,9 +17,13 @@ var _ seal.KeyStore = (*Keys)(nil)
 // Keys keeps wrapped keys in a database of their own. Its methods are safe for concurrent
 // use.
 type Keys struct {
+	path    string
 	writer  *writer
 	readers *readers
 }
+
+// KeysFile is the database in the folder of the keys.
+const KeysFile = "keys.db"
 
 // OpenKeys opens the key database in a folder of its own, or makes it there. The folder stays
 // out of backups of the data, so that an erased person is gone from them too. Close must be
@@ -47,10 +51,11 @@ func OpenKeys(ctx context.Context, keysDir string) (_ *Keys, err error) {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder private: %w", err)
 	}
-	return k, k.start(filepath.Join(dir, "keys.db"))
+	return k, k.start(filepath.Join(dir, KeysFile))
 }
 
 func (k *Keys) start(path string) error {
+	k.path = path
 	if err := ensureFile(path); err != nil {
 		return err
 	}
@@ -82,15 +87,16 @@ func (k *Keys) Close() error {
 	return errors.Join(errs...)
 }
 
-const keyColumns = "SELECT id, purpose, owner, master, sealed FROM keys "
+const keyColumns = "SELECT id, purpose, owner, master, sealed, NULL FROM keys "
 
 // AddKey implements seal.KeyStore.
 func (k *Keys) AddKey(ctx context.Context, w seal.WrappedKey) (seal.WrappedKey, error) {
 	var stored seal.WrappedKey
 	err := k.writer.do(ctx, "add a key", func(t *tx) error {
-		if _, err := t.exec(`INSERT INTO keys (id, purpose, owner, master, sealed) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT (purpose, owner) DO NOTHING`,
-			int64(w.ID), int64(w.Purpose), w.Owner[:], int64(w.Master), w.Sealed); err != nil {
+		if n, err := t.number("SELECT count(*) FROM erased WHERE owner = ?", w.Owner[:]); err != nil || n > 0 {
+			return either(err, seal.ErrKeyGone)
+		}
+		if _, err := t.exec(insertKey+" ON CONFLICT (purpose, owner) DO NOTHING", keyValues(w)...); err != nil {
 			return err
 		}
 		_, err := t.one(func(row []driver.Value) { stored = wrappedKey(row) },
@@ -103,6 +109,12 @@ func (k *Keys) AddKey(ctx context.Context, w seal.WrappedKey) (seal.WrappedKey, 
 	return stored, nil
 }
 
+const insertKey = "INSERT INTO keys (id, purpose, owner, master, sealed) VALUES (?, ?, ?, ?, ?)"
+
+func keyValues(w seal.WrappedKey) []any {
+	return []any{int64(w.ID), int64(w.Purpose), w.Owner[:], int64(w.Master), w.Sealed}
+}
+
 // KeyByOwner implements seal.KeyStore.
 func (k *Keys) KeyByOwner(ctx context.Context, p seal.Purpose, o seal.Owner) (seal.WrappedKey, bool, error) {
 	return k.find(ctx, keyColumns+"WHERE purpose = ? AND owner = ?", int64(p), o[:])
@@ -110,7 +122,7 @@ func (k *Keys) KeyByOwner(ctx context.Context, p seal.Purpose, o seal.Owner) (se
 
 // KeyByID implements seal.KeyStore.
 func (k *Keys) KeyByID(ctx context.Context, i seal.DataKeyID) (seal.WrappedKey, bool, error) {
-	return k.find(ctx, keyColumns+"WHERE id = ?", int64(i))
+	return k.find(ctx, keyColumns+"WHERE id = ? UNION ALL "+retiredColumns+"WHERE id = ?", int64(i), int64(i))
 }
 
 func (k *Keys) find(ctx context.Context, query string, args ...any) (w seal.WrappedKey, found bool, err error) {
@@ -121,12 +133,25 @@ func (k *Keys) find(ctx context.Context, query string, args ...any) (w seal.Wrap
 	return w, found, err
 }
 
+// list returns the keys that a query finds.
+func (k *Keys) list(ctx context.Context, query string, args ...any) (keys []seal.WrappedKey, err error) {
+	err = k.readers.with(ctx, func(c *conn) error {
+		return c.query(func(row []driver.Value) bool {
+			keys = append(keys, wrappedKey(row))
+			return true
+		}, query, args...)
+	})
+	return keys, err
+}
+
+// wrappedKey reads the keyColumns or the retiredColumns.
 func wrappedKey(row []driver.Value) seal.WrappedKey {
 	w := seal.WrappedKey{
-		ID:      seal.DataKeyID(integer(row[0])),
-		Purpose: seal.Purpose(integer(row[1])),
-		Master:  seal.KeyID(integer(row[3])),
-		Sealed:  blob(row[4]),
+		ID:        seal.DataKeyID(integer(row[0])),
+		Purpose:   seal.Purpose(integer(row[1])),
+		Master:    seal.KeyID(integer(row[3])),
+		Sealed:    blob(row[4]),
+		RetiredAt: instant(row[5]),
 	}
 	copy(w.Owner[:], blob(row[2]))
 	return w

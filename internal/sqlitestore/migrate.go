@@ -51,6 +51,19 @@ func migrate(c *conn, steps fs.FS, folder string) error {
 	return nil
 }
 
+// current is an error unless the schema of the data is that of this release.
+func current(c *conn) error {
+	names, err := fs.Glob(migrations, dataSchema+"/*.sql")
+	if err != nil {
+		return fmt.Errorf("list the migrations: %w", err)
+	}
+	have, err := c.number("PRAGMA user_version")
+	if err == nil && have != int64(len(names)) {
+		err = fmt.Errorf("the database has schema %d, and this release needs %d: start its server once", have, len(names))
+	}
+	return err
+}
+
 func readable(c *conn, have, known int64) error {
 	oldest, err := c.number("SELECT value FROM meta WHERE key = 'min_reader'")
 	if err != nil {

@@ -29,9 +29,12 @@ func (s *Store) SeenBy(ctx context.Context, m id.Message) ([]id.User, error) {
 		if err != nil || !found {
 			return either(err, message.ErrNoMessage)
 		}
-		conversation := r.message.Conversation()
-		for _, u := range conversation.People() {
-			hidden, err := isHidden(c, u, conversationKey(conversation), r.message.Seq)
+		if r.message.Conversation().IsGroup() {
+			seers, err = membersWhoSee(c, r)
+			return err
+		}
+		for _, u := range r.message.Conversation().People() {
+			hidden, err := isHidden(c, u, r.key(), r.message.Seq)
 			if err != nil {
 				return err
 			}
@@ -76,6 +79,9 @@ func (s *Store) PageBefore(ctx context.Context, c message.Conversation, viewer i
 	var records []record
 	key := conversationKey(c)
 	err := s.readers.snapshot(ctx, func(db *conn) error {
+		if err := admit(db, c, viewer); err != nil {
+			return err
+		}
 		end, err := endOfPage(db, key, before)
 		if err != nil {
 			return err
@@ -110,6 +116,9 @@ func (s *Store) Media(ctx context.Context, c message.Conversation, viewer id.Use
 	var records []record
 	key := conversationKey(c)
 	err := s.readers.snapshot(ctx, func(db *conn) error {
+		if err := admit(db, c, viewer); err != nil {
+			return err
+		}
 		read, err := readMarks(db, c)
 		if err != nil {
 			return err
@@ -133,6 +142,36 @@ func (s *Store) Media(ctx context.Context, c message.Conversation, viewer id.Use
 	return message.Page[message.Message]{Items: items, More: more}, nil
 }
 
+// Some implements message.Store.
+func (s *Store) Some(ctx context.Context, c message.Conversation, viewer id.User, of []id.Message) ([]message.Message, error) {
+	var records []record
+	key := conversationKey(c)
+	err := s.readers.snapshot(ctx, func(db *conn) error {
+		if err := admit(db, c, viewer); err != nil {
+			return err
+		}
+		read, err := readMarks(db, c)
+		if err != nil {
+			return err
+		}
+		for _, m := range of {
+			if _, err := db.one(func(row []driver.Value) {
+				r := readRecord(row)
+				r.message.Read = read(r.message)
+				records = append(records, r)
+			}, "SELECT "+recordColumns+" FROM messages m WHERE m.id = ? AND m.conversation = ? AND "+visible,
+				visibleTo(viewer, key, []any{m[:], key})...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read some messages: %w", err)
+	}
+	return s.openAll(ctx, records)
+}
+
 // endOfPage is the place of before in the conversation, or behind the end of it.
 func endOfPage(c *conn, key []byte, before id.Message) (int64, error) {
 	if before.IsZero() {
@@ -148,6 +187,9 @@ func endOfPage(c *conn, key []byte, before id.Message) (int64, error) {
 // readMarks returns how to tell whether the recipient of a message of the conversation has
 // read it.
 func readMarks(c *conn, talk message.Conversation) (func(message.Message) bool, error) {
+	if talk.IsGroup() {
+		return noRecipient, nil
+	}
 	key := conversationKey(talk)
 	low, err := readUpTo(c, talk.Low, key)
 	if err != nil {
@@ -159,6 +201,9 @@ func readMarks(c *conn, talk message.Conversation) (func(message.Message) bool, 
 	}
 	return marks(talk.Low, low, high), nil
 }
+
+// noRecipient tells that nobody in particular has read a message, as in a group.
+func noRecipient(message.Message) bool { return false }
 
 // marks tells whether the recipient has read a message, from how far one person and their
 // peer have read.

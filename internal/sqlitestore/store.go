@@ -27,9 +27,10 @@ import (
 )
 
 var (
-	_ message.Store     = (*Store)(nil)
-	_ people.Store      = (*Store)(nil)
-	_ auth.SessionStore = (*Store)(nil)
+	_ message.Store      = (*Store)(nil)
+	_ message.GroupStore = (*Store)(nil)
+	_ people.Store       = (*Store)(nil)
+	_ auth.SessionStore  = (*Store)(nil)
 )
 
 // Options are what a store is made of.
@@ -135,13 +136,30 @@ func highestSeq(c *conn) (order.Seq, error) {
 	n, err := c.number(`SELECT max(
 		(SELECT value FROM meta WHERE key = 'seq'),
 		(SELECT coalesce(max(changed), 0) FROM threads),
+		(SELECT coalesce(max(changed), 0) FROM groups),
+		(SELECT coalesce(max(changed), 0) FROM members),
 		(SELECT coalesce(max(seq), 0) FROM hidden))`)
 	return order.Seq(n), err
 }
 
-// checkKeys compares the server key with the one that the database was made with: without it
-// a lost key folder would be noticed only when nothing can be read any more.
+// newestAccounts is of how many people who signed up last it is looked whether their keys are there.
+const newestAccounts = 100
+
+// checkKeys looks whether the keys open what is in the database: whether the master keys are the
+// right ones, the server key that with which the database was made, and the keys not an older copy
+// than the data. Without it lost keys would be noticed only when something cannot be read any more.
 func (s *Store) checkKeys(ctx context.Context, c *conn) error {
+	var stored []byte
+	if _, err := c.one(func(row []driver.Value) { stored = blob(row[0]) },
+		"SELECT value FROM meta WHERE key = 'key_check'"); err != nil {
+		return err
+	}
+	if err := s.vault.Check(ctx); err != nil {
+		return err
+	}
+	if found, err := s.vault.HasServerKey(ctx); err != nil || !found && stored != nil {
+		return either(err, fmt.Errorf("%w: the key folder holds no keys, and the database was made with some", seal.ErrWrongKey))
+	}
 	key, err := s.vault.ServerKey(ctx)
 	if err != nil {
 		return err
@@ -149,18 +167,21 @@ func (s *Store) checkKeys(ctx context.Context, c *conn) error {
 	h := hmac.New(sha256.New, key[:])
 	h.Write([]byte("pryde database"))
 	sum := h.Sum(nil)[:16]
-	if _, err := c.exec("INSERT INTO meta (key, value) VALUES ('key_check', ?) ON CONFLICT (key) DO NOTHING", sum); err != nil {
-		return err
-	}
-	var stored []byte
-	if _, err := c.one(func(row []driver.Value) { stored = blob(row[0]) },
-		"SELECT value FROM meta WHERE key = 'key_check'"); err != nil {
+	if stored == nil {
+		_, err := c.exec("INSERT INTO meta (key, value) VALUES ('key_check', ?)", sum)
 		return err
 	}
 	if !hmac.Equal(stored, sum) {
 		return fmt.Errorf("%w: the keys in the key folder are not those of this database", seal.ErrWrongKey)
 	}
-	return nil
+	var newest []seal.Owner
+	if err := c.query(func(row []driver.Value) bool {
+		newest = append(newest, seal.Owner(userID(row[0])))
+		return true
+	}, "SELECT id FROM users WHERE deleted = 0 ORDER BY id DESC LIMIT ?", int64(newestAccounts)); err != nil {
+		return err
+	}
+	return s.vault.Expect(ctx, newest)
 }
 
 // Opened returns the newest number that had been given out when the database was opened.

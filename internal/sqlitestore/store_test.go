@@ -53,6 +53,18 @@ func TestNumbersNeverFallBelowTheRows(t *testing.T) {
 			r, err := s.MarkRead(t.Context(), user(2), messageID(1), start)
 			return r.Message, r.Read, err
 		},
+		"group formed": func(s *Store) (message.Message, bool, error) {
+			return message.Message{Changed: form(t, s, 1, 3).Changed}, true, nil
+		},
+		"group left": func(s *Store) (message.Message, bool, error) {
+			form(t, s, 1, 3)
+			return message.Message{Changed: expel(t, s, groupID(1), user(2)).Changed}, true, nil
+		},
+		"group arranged": func(s *Store) (message.Message, bool, error) {
+			form(t, s, 1, 3)
+			seat, changed, err := s.ArrangeGroup(t.Context(), groupID(1), user(2), start, func(set *message.Settings) { set.Muted = true })
+			return message.Message{Changed: seat.Changed}, changed, err
+		},
 	}
 	for name, change := range last {
 		dir := t.TempDir()

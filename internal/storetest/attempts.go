@@ -259,7 +259,7 @@ func testNoNumber(t *testing.T, d *desk) {
 			return r.Changed(), err
 		},
 		func(ctx context.Context) (bool, error) {
-			r, err := d.store.MarkDelivered(ctx, bob, second.ID)
+			r, err := d.store.MarkDelivered(ctx, bob, second.ID, start)
 			return r.Changed(), err
 		},
 		func(ctx context.Context) (bool, error) {
@@ -293,7 +293,7 @@ func testCancelled(t *testing.T, d *desk) {
 	if _, err := d.store.Edit(queuedThenCancelled(t.Context()), m.ID, "edited", start); err != nil {
 		t.Errorf("Edit: %v", err)
 	}
-	if r, err := d.store.MarkDelivered(queuedThenCancelled(t.Context()), bob, m.ID); err != nil || r.Arrived != m.ID {
+	if r, err := d.store.MarkDelivered(queuedThenCancelled(t.Context()), bob, m.ID, start); err != nil || r.Arrived != m.ID {
 		t.Errorf("MarkDelivered: %v, %v", r, err)
 	}
 	if r, err := d.store.MarkRead(queuedThenCancelled(t.Context()), bob, m.ID, start); err != nil || !r.Read {

@@ -23,13 +23,13 @@ func testMarkDelivered(t *testing.T, d *desk) {
 	first, second := d.send(alice, bob, "1"), d.send(alice, bob, "2")
 	own := d.send(bob, alice, "3")
 
-	got, err := d.store.MarkDelivered(t.Context(), bob, second.ID)
+	got, err := d.store.MarkDelivered(t.Context(), bob, second.ID, start)
 
 	if err != nil || got.Arrived != second.ID || got.Read || got.Message.Read || got.Message.Changed <= own.Seq {
 		t.Fatalf("MarkDelivered gave %+v and error %v, want the delivery mark moved by a new commit", got, err)
 	}
 	for what, m := range map[string]id.Message{"an older one": first.ID, "the same": second.ID, "one of one's own": own.ID} {
-		if r, err := d.store.MarkDelivered(t.Context(), bob, m); err != nil || r.Changed() {
+		if r, err := d.store.MarkDelivered(t.Context(), bob, m, start); err != nil || r.Changed() {
 			t.Errorf("MarkDelivered of %s moved %+v and gave error %v, want nothing", what, r, err)
 		}
 	}

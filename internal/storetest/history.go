@@ -1,12 +1,12 @@
 package storetest
 
 import (
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"sync"
+	"slices"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"pryde/internal/id"
 	"pryde/internal/message"
@@ -14,78 +14,132 @@ import (
 )
 
 const (
-	historySteps = 250
-	historySeeds = 3
+	// operations is how many the property test makes in all. Where the store is slow it makes about a
+	// twentieth: there each operation, with everything that is read after it, crosses a network a dozen
+	// times.
+	operations = 10_000
+	stories    = 100 // runs of rapid, where nothing else is said
+	slowShare  = 20  // one of so many stories is told where the store is slow
+	maxCircles = 4   // groups in one story
 )
 
 // A history applies random operations to a store and to the oracle.
 type history struct {
 	*desk
 	*oracle
-	random *rand.Rand
-	people []id.User
+	rt      *rapid.T
+	people  []id.User // the last one has no device
+	devices []*device
 }
 
+// testHistory lets three devices, two of one person, do anything to messages between three people
+// and in groups of them. After each operation the lists and the counts of everybody equal what
+// the oracle counts, and so does what a device knows that has only heard what changed.
 func testHistory(t *testing.T, d *desk) {
-	for seed := range uint64(historySeeds) {
-		h := &history{desk: d, oracle: newOracle(), random: rand.New(rand.NewPCG(seed, 7))}
-		h.oracle.seq = d.since(alice, 0).Seq
-		for i := range 4 {
-			h.people = append(h.people, user(1000+10*int(seed)+i))
+	const perStory = operations / stories
+	told, made := 0, 0
+	rapid.Check(t, func(rt *rapid.T) {
+		told++
+		d.t = rt
+		h := &history{desk: d, rt: rt, oracle: newOracle(d.since(user(99), 0).Seq)}
+		if d.slow && h.below(slowShare, "told") != 0 {
+			return
 		}
-		first := h.oracle.seq
-		for range historySteps {
+		for i := range 3 {
+			h.people = append(h.people, user(1000+10*told+i))
+		}
+		for _, owner := range []int{0, 0, 1} {
+			h.devices = append(h.devices, newDevice(h.people[owner], h.oracle.seq))
+		}
+		for range perStory {
+			made++
 			h.step()
 			h.checkCounts()
 		}
 		h.checkPages()
-		h.checkChanges(first)
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
+		for _, device := range h.devices {
+			h.sync(device)
 		}
+	})
+	if made < operations && !d.slow && !testing.Short() && !t.Failed() {
+		t.Errorf("%d operations were made, want %d", made, operations)
 	}
+	t.Logf("%d operations", made)
 }
 
-func (h *history) person() id.User { return h.people[h.random.IntN(len(h.people))] }
+// below draws a number below n. What rapid draws from few numbers are mostly the lowest.
+func (h *history) below(n int, what string) int {
+	return int(rapid.Uint64().Draw(h.rt, what) % uint64(n))
+}
 
-// step makes one operation; those on old messages prefer the newest ones.
+func (h *history) person() id.User { return h.people[h.below(len(h.people), "person")] }
+
+// step lets one device make one operation; those on old messages prefer the newest ones.
 func (h *history) step() {
-	if len(h.messages) == 0 || h.random.IntN(100) < 45 {
-		h.stepSend()
-		return
-	}
-	e := h.messages[len(h.messages)-1-h.random.IntN(min(len(h.messages), 15))]
-	u := e.Sender
-	if h.random.IntN(2) == 0 {
-		u = e.Recipient
-	}
-	switch h.random.IntN(16) {
-	case 0, 1, 2:
-		h.stepEdit(e)
-	case 3, 4:
-		h.stepDeleteForAll(e)
-	case 5, 6:
-		h.stepDeleteForSelf(e, u)
-	case 7, 8:
-		h.stepMarkDelivered(e, u)
-	case 9, 10:
+	h.sent++ // the clock goes on
+	device := h.devices[h.below(len(h.devices), "device")]
+	u := device.owner
+	switch n := h.below(100, "operation"); {
+	case len(h.messages) == 0 || n < 22:
+		h.stepSend(message.Draft{Sender: u, Recipient: h.person()})
+	case n < 40:
+		if g := h.group(); g != nil {
+			h.stepSend(message.Draft{Sender: u, Group: g.ID})
+		}
+	case n < 46:
+		h.stepGroup(u)
+	case n < 52:
+		h.sync(device)
+	case n < 56:
 		h.stepArrange(u, h.person())
-	case 11:
-		h.stepClear(u, e.Conversation().Other(u))
-	case 12:
-		h.stepMarkRead(e, u)
+	case n < 60:
+		h.stepArrangeGroup(u)
+	case n < 62:
+		h.stepClear(u, h.person())
+	case n < 64:
+		h.stepClearGroup(u)
 	default:
-		h.stepMarkRead(e, e.Recipient)
+		h.stepMessage(u, h.messages[len(h.messages)-1-h.below(min(len(h.messages), 15), "message")], n)
 	}
 }
 
-func (h *history) stepSend() {
-	draft := h.draft(h.person(), h.person(), fmt.Sprintf("message %d", h.sent))
-	draft.At = draft.At.Add(time.Duration(h.random.IntN(5)) * time.Millisecond)
-	if h.random.IntN(2) == 0 {
-		draft.ClientID = fmt.Sprint("temp-", h.sent)
+// stepMessage does something with a message that there is.
+func (h *history) stepMessage(u id.User, e *entry, n int) {
+	switch {
+	case !h.takesPart(u, e.Conversation()):
+		h.stepForeign(u, e)
+	case n < 70:
+		h.stepEdit(e)
+	case n < 76:
+		h.stepReact(e, u)
+	case n < 80:
+		h.stepDeleteForAll(e)
+	case n < 84:
+		h.stepDeleteForSelf(e, u)
+	case n < 89:
+		h.stepMarkDelivered(e, u)
+	default:
+		h.stepMarkRead(e, u)
 	}
-	m := h.append(draft)
+}
+
+func (h *history) stepSend(draft message.Draft) {
+	with := h.draft(draft.Sender, draft.Recipient, fmt.Sprintf("message %d", h.sent))
+	with.Group = draft.Group
+	with.At = with.At.Add(time.Duration(h.below(5, "milliseconds")) * time.Millisecond)
+	if h.below(2, "client id") == 0 {
+		with.ClientID = fmt.Sprint("temp-", h.sent)
+	}
+	if c := with.Conversation(); !h.takesPart(with.Sender, c) {
+		h.refused("Append", func() error { _, _, err := h.store.Append(h.t.Context(), with); return err }, message.ErrNotMember)
+		return
+	} else if page := h.oracle.page(c, with.Sender); len(page) > 0 && h.below(4, "reply") == 0 {
+		with.ReplyTo = page[h.below(len(page), "replied")].ID
+	}
+	if h.below(8, "extra") == 0 {
+		with.Extra = message.Extra{Warning: fmt.Sprint("warning ", h.sent)}
+	}
+	m := h.append(with)
 	if m.Seq <= h.oracle.seq {
 		h.t.Fatalf("number %d follows %d", m.Seq, h.oracle.seq)
 	}
@@ -93,19 +147,62 @@ func (h *history) stepSend() {
 }
 
 func (h *history) stepEdit(e *entry) {
-	m, err := h.store.Edit(h.t.Context(), e.ID, "edited "+e.Content, h.now())
-	if !e.DeletedAt.IsZero() {
-		if err == nil {
-			h.t.Errorf("a deleted message was edited")
-		}
+	if !h.takesPart(e.Sender, e.Conversation()) {
+		h.refused("Edit", func() error { _, err := h.store.Edit(h.t.Context(), e.ID, "x", h.now()); return err }, message.ErrNotMember, message.ErrGone)
 		return
 	}
+	if !e.DeletedAt.IsZero() {
+		h.refused("Edit", func() error { _, err := h.store.Edit(h.t.Context(), e.ID, "x", h.now()); return err }, message.ErrGone)
+		return
+	}
+	text := fmt.Sprint("edited ", h.sent)
+	m, err := h.store.Edit(h.t.Context(), e.ID, text, h.now())
 	if err != nil {
 		h.t.Fatalf("Edit: %v", err)
 	}
-	e.Content, e.EditedAt, e.Changed = "edited "+e.Content, h.now(), m.Changed
-	h.commit(m.Changed, e.Conversation(), e.Sender, e.Recipient)
+	e.edit(text, h.now())
+	e.Changed = m.Changed
+	h.touch(m.Changed, e)
 	same(h.t, "edited message", m, h.shown(e))
+}
+
+// edit replaces the text of a message.
+func (e *entry) edit(text string, at time.Time) {
+	shown := e.CreatedAt
+	if !e.EditedAt.IsZero() {
+		shown = e.EditedAt
+	}
+	e.versions = append(e.versions, message.Version{Content: e.Content, At: shown})
+	e.versions = e.versions[max(0, len(e.versions)-message.MaxVersions):]
+	e.Content, e.EditedAt = text, at
+}
+
+func (h *history) stepReact(e *entry, u id.User) {
+	r := message.Reaction{User: u, Emoji: []string{"👍", "❤️", "🎉"}[h.below(3, "emoji")], At: h.now()}
+	remove := h.below(3, "remove") == 0
+	if !e.visible(u) || !e.DeletedAt.IsZero() {
+		want := message.ErrGone
+		if !e.visible(u) {
+			want = message.ErrNoMessage
+		}
+		h.refused("React", func() error { _, _, err := h.store.React(h.t.Context(), e.ID, r, remove); return err }, want)
+		return
+	}
+	at := slices.IndexFunc(e.Reactions, func(old message.Reaction) bool { return old.User == u && old.Emoji == r.Emoji })
+	m, changed, err := h.store.React(h.t.Context(), e.ID, r, remove)
+	if want := remove == (at >= 0); err != nil || changed != want {
+		h.t.Fatalf("React: %v and error %v, want %v", changed, err, want)
+	}
+	if changed {
+		if remove {
+			e.Reactions = slices.Delete(slices.Clone(e.Reactions), at, at+1)
+		} else {
+			e.Reactions = append(slices.Clone(e.Reactions), r)
+		}
+		e.Changed = m.Changed
+		h.touch(m.Changed, e)
+	}
+	same(h.t, "message with reactions", m, h.shown(e))
 }
 
 func (h *history) stepDeleteForAll(e *entry) {
@@ -115,8 +212,9 @@ func (h *history) stepDeleteForAll(e *entry) {
 	}
 	if changed {
 		e.Content, e.Attachment, e.Fingerprint = "", "", message.Fingerprint{}
+		e.Extra, e.Reactions, e.versions = message.Extra{}, nil, nil
 		e.DeletedAt, e.Changed = h.now(), m.Changed
-		h.commit(m.Changed, e.Conversation(), e.Sender, e.Recipient)
+		h.touch(m.Changed, e)
 	}
 	same(h.t, "deleted message", m, h.shown(e))
 }
@@ -133,60 +231,82 @@ func (h *history) stepDeleteForSelf(e *entry, u id.User) {
 }
 
 func (h *history) stepMarkRead(e *entry, u id.User) {
-	c := e.Conversation()
-	s := side{u, c}
-	want := c.Low != c.High && e.Seq > h.upTo(s)
-	unmark := !want && !h.settings[s].MarkedUnread.IsZero()
+	s := side{u, e.Conversation()}
+	own, has := h.own(s), h.has(s).seq()
+	notes := !s.conversation.IsGroup() && s.conversation.Low == s.conversation.High
+	want := !notes && e.Seq > h.upTo(s)
+	unmarks := !want && !own.settings.MarkedUnread.IsZero()
 	var arrives id.Message
 	if want {
-		arrives = h.newestOf(c, c.Other(u), h.has(s), e.Seq)
+		arrives = h.newestTo(s, has, e.Seq)
 	}
 	r, err := h.store.MarkRead(h.t.Context(), u, e.ID, h.now())
-	if err != nil || r.Read != want || r.Unmarked != unmark || r.Arrived != arrives {
-		h.t.Fatalf("MarkRead: %+v and error %v, want read %v, unmarked %v and arrived %v", r, err, want, unmark, arrives)
+	if err != nil || r.Read != want || r.Unmarked != unmarks || r.Arrived != arrives {
+		h.t.Fatalf("MarkRead: %+v and error %v, want read %v, unmarked %v and arrived %v", r, err, want, unmarks, arrives)
 	}
+	if !want && !unmarks {
+		return
+	}
+	h.settle(s, unmark)
 	if want {
-		h.readUpTo[s] = e
+		own.read, own.readAt, own.moved = e, h.now(), r.Message.Changed
+		if e.Seq > has {
+			own.deliveredAt = h.now()
+		}
 	}
-	if want || unmark {
-		h.settle(s, func(set *message.Settings) { set.MarkedUnread = time.Time{} })
-		h.commit(r.Message.Changed, c, e.Sender, e.Recipient)
+	h.moved(s, e, r)
+}
+
+// moved takes over a commit that concerns how far somebody has read: between two people both see
+// it in their rows, in a group it is the member's own.
+func (h *history) moved(s side, e *entry, r message.Receipt) {
+	if s.conversation.IsGroup() {
+		h.commit(r.Message.Changed, s.conversation, s.user)
+		return
 	}
+	h.commit(r.Message.Changed, s.conversation, e.Sender, e.Recipient)
 }
 
 func (h *history) stepMarkDelivered(e *entry, u id.User) {
 	s := side{u, e.Conversation()}
-	want := e.Sender != u && e.Seq > h.has(s)
-	r, err := h.store.MarkDelivered(h.t.Context(), u, e.ID)
+	want := e.Sender != u && e.Seq > h.has(s).seq()
+	r, err := h.store.MarkDelivered(h.t.Context(), u, e.ID, h.now())
 	if err != nil || r.Changed() != want || want && r.Arrived != e.ID {
 		h.t.Fatalf("MarkDelivered: %+v and error %v, want %v", r, err, want)
 	}
 	if want {
-		h.delivered[s] = e
-		h.commit(r.Message.Changed, e.Conversation(), e.Sender, e.Recipient)
+		own := h.own(s)
+		own.delivered, own.deliveredAt, own.moved = e, h.now(), r.Message.Changed
+		h.moved(s, e, r)
 	}
 }
 
-func (h *history) stepArrange(u, peer id.User) {
-	s, create := side{u, message.Between(u, peer)}, h.random.IntN(2) == 0
+// setting draws a change of what somebody has set.
+func (h *history) setting() func(*message.Settings) {
 	at := h.now()
-	set := []func(*message.Settings){
+	return []func(*message.Settings){
 		func(set *message.Settings) { set.Archived = !set.Archived },
 		func(set *message.Settings) { set.Muted, set.MutedUntil = true, at.Add(time.Hour) },
 		func(set *message.Settings) { set.Muted, set.MutedUntil = false, time.Time{} },
 		func(set *message.Settings) { set.MarkedUnread = at },
-	}[h.random.IntN(4)]
-	before, known := h.settings[s], h.oracle.changed[s] != 0
-	state, changed, err := h.store.Arrange(h.t.Context(), u, peer, create, at, set)
+	}[h.below(4, "setting")]
+}
+
+func (h *history) stepArrange(u, peer id.User) {
+	s, create, set := side{u, message.Between(u, peer)}, h.below(2, "create") == 0, h.setting()
+	own := h.own(s)
+	before, known := own.settings, own.changed != 0
 	if !known && !create {
-		if !errors.Is(err, message.ErrNoConversation) {
-			h.t.Fatalf("Arrange of no conversation: %v, want ErrNoConversation", err)
-		}
+		h.refused("Arrange", func() error {
+			_, _, err := h.store.Arrange(h.t.Context(), u, peer, create, h.now(), set)
+			return err
+		}, message.ErrNoConversation)
 		return
 	}
+	state, changed, err := h.store.Arrange(h.t.Context(), u, peer, create, h.now(), set)
 	h.settle(s, set)
-	if err != nil || changed != (h.settings[s] != before) || state.Settings != h.settings[s] {
-		h.t.Fatalf("Arrange: %+v, changed %v and error %v, want %+v", state, changed, err, h.settings[s])
+	if err != nil || changed != (own.settings != before) || state.Settings != own.settings {
+		h.t.Fatalf("Arrange: %+v, changed %v and error %v, want %+v", state, changed, err, own.settings)
 	}
 	if changed {
 		h.commit(state.Changed, s.conversation, u)
@@ -195,31 +315,58 @@ func (h *history) stepArrange(u, peer id.User) {
 
 func (h *history) stepClear(u, peer id.User) {
 	s := side{u, message.Between(u, peer)}
-	want := len(h.oracle.page(s.conversation, u)) > 0 || !h.settings[s].MarkedUnread.IsZero()
-	if err := h.store.Clear(h.t.Context(), u, peer); err != nil {
-		h.t.Fatalf("Clear: %v", err)
+	if h.own(s).changed == 0 {
+		h.refused("Clear", func() error { return h.store.Clear(h.t.Context(), u, peer) }, message.ErrNoConversation)
+		return
 	}
-	seq := h.desk.since(u, h.oracle.seq).Seq
+	h.clears(s, func() error { return h.store.Clear(h.t.Context(), u, peer) })
+}
+
+// clears takes over a clearing, which changes nothing where there is nothing to see and no mark.
+func (h *history) clears(s side, clear func() error) {
+	want := len(h.oracle.page(s.conversation, s.user)) > 0 || !h.own(s).settings.MarkedUnread.IsZero()
+	if err := clear(); err != nil {
+		h.t.Fatalf("the clearing: %v", err)
+	}
+	seq := h.desk.since(s.user, h.oracle.seq).Seq
 	if changed := seq != h.oracle.seq; changed != want {
-		h.t.Fatalf("Clear changed something: %v, want %v", changed, want)
+		h.t.Fatalf("the clearing changed something: %v, want %v", changed, want)
 	}
 	if want {
-		h.clear(s, seq)
+		h.oracle.clear(s, seq)
 	}
 }
 
-// checkCounts compares what the lists show, and what changed after some number.
+// checkCounts compares what the lists show, and now and then what changed after some number.
 func (h *history) checkCounts() {
 	h.t.Helper()
-	for _, u := range h.people {
-		same(h.t, "unread", h.desk.unread(u), h.oracle.unread(u))
-	}
 	u := h.person()
+	for _, other := range h.people {
+		if other != u && h.slow {
+			continue
+		}
+		same(h.t, "unread", h.desk.unread(other), h.oracle.unread(other))
+		same(h.t, "unread in groups", h.desk.unreadInGroups(other), h.oracle.unreadInGroups(other))
+	}
 	same(h.t, "rows", h.desk.rows(u), h.listed(u))
-	after := max(0, h.oracle.seq-order.Seq(h.random.IntN(20)))
-	same(h.t, fmt.Sprintf("changes after %d of %d", after, h.oracle.seq), h.since(u, after), h.changes(u, after))
+	same(h.t, "seats", h.desk.seats(u), h.oracle.seats(u))
+	if h.below(3, "changes") == 0 {
+		h.checkChanges(u, max(0, h.oracle.seq-order.Seq(h.below(20, "back"))))
+	}
+	if h.t.Failed() {
+		h.t.Fatal("see above")
+	}
 }
 
+// checkChanges compares what changed after some number.
+func (h *history) checkChanges(u id.User, after order.Seq) {
+	h.t.Helper()
+	got := h.desk.since(u, after)
+	slices.SortStableFunc(got.Cursors, byMove)
+	same(h.t, fmt.Sprintf("changes after %d of %d", after, h.oracle.seq), got, h.changes(u, after))
+}
+
+// checkPages compares everything that everybody can see, and how far they have.
 func (h *history) checkPages() {
 	h.t.Helper()
 	for i, low := range h.people {
@@ -228,95 +375,18 @@ func (h *history) checkPages() {
 				same(h.t, "page", h.desk.page(low, high, viewer), h.oracle.page(message.Between(low, high), viewer))
 			}
 		}
-	}
-}
-
-// checkChanges asks for the changes after every number of the history.
-func (h *history) checkChanges(first order.Seq) {
-	h.t.Helper()
-	for after := first; after <= h.oracle.seq; after++ {
-		for _, u := range h.people {
-			same(h.t, fmt.Sprintf("changes after %d of %d", after, h.oracle.seq), h.since(u, after), h.changes(u, after))
-		}
-		if h.t.Failed() {
-			return
-		}
-	}
-}
-
-// testConcurrentHistory lets operations race and then counts again from the messages.
-func testConcurrentHistory(t *testing.T, d *desk) {
-	people := []id.User{alice, bob, carol}
-	var mu sync.Mutex
-	var known []message.Message
-	var wg sync.WaitGroup
-	for worker := range 8 {
-		wg.Go(func() {
-			random := rand.New(rand.NewPCG(uint64(worker), 11))
-			for i := range 40 {
-				mu.Lock()
-				draft := d.draft(people[random.IntN(3)], people[random.IntN(3)], fmt.Sprint(worker, i))
-				var m message.Message
-				if len(known) > 0 {
-					m = known[random.IntN(len(known))]
-				}
-				mu.Unlock()
-				if m.ID.IsZero() || random.IntN(2) == 0 {
-					sent, _, err := d.store.Append(t.Context(), draft)
-					if err != nil {
-						t.Errorf("Append: %v", err)
-					}
-					mu.Lock()
-					known = append(known, sent)
-					mu.Unlock()
-					continue
-				}
-				if err := anyChange(t, d.store, random.IntN(3), m); err != nil {
-					t.Errorf("change of a message: %v", err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	recount(t, d, people)
-}
-
-func anyChange(t *testing.T, s message.Store, which int, m message.Message) error {
-	var err error
-	switch which {
-	case 0:
-		_, err = s.MarkRead(t.Context(), m.Recipient, m.ID, start)
-	case 1:
-		_, _, err = s.DeleteForAll(t.Context(), m.ID, start)
-	default:
-		_, _, err = s.DeleteForSelf(t.Context(), m.ID, m.Recipient, start)
-	}
-	return err
-}
-
-// recount compares counts and rows with the messages themselves.
-func recount(t *testing.T, d *desk, people []id.User) {
-	t.Helper()
-	for _, u := range people {
-		rows := map[id.User]message.Row{}
-		for _, r := range d.rows(u) {
-			rows[r.Peer] = r
-		}
-		want := map[id.User]int{}
-		for _, peer := range people {
-			page := d.page(u, peer, u)
-			for _, m := range page {
-				if m.Sender != u && !m.Read && m.DeletedAt.IsZero() {
-					want[peer]++
-				}
-			}
-			if len(page) > 0 {
-				same(t, "last message", rows[peer].Last, &page[len(page)-1])
-			}
-			if rows[peer].Unread != want[peer] {
-				t.Errorf("the row counts %d unread, want %d", rows[peer].Unread, want[peer])
+		for _, c := range h.circles {
+			if _, in := c.Member(low); in {
+				same(h.t, "page of a group", h.desk.thread(message.InGroup(c.ID), low), h.oracle.page(message.InGroup(c.ID), low))
 			}
 		}
-		same(t, "unread", d.unread(u), want)
+	}
+	for _, c := range h.circles {
+		if len(c.Members) > 0 {
+			same(h.t, "cursors", h.desk.cursors(c.ID), h.oracle.cursors(c))
+		}
+	}
+	for _, e := range h.messages {
+		same(h.t, "versions", h.desk.versions(e.ID), e.versions)
 	}
 }

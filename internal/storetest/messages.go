@@ -52,6 +52,14 @@ func Messages(t *testing.T, open func(*testing.T) Stores) {
 		"ReadingTakesTheMarkUnreadAway":          testMarkedUnread,
 		"ClearingHidesAllThatIsThere":            testClear,
 		"AttachmentsComeNewestFirst":             testMedia,
+		"ExtraAndReplyComeBackAsTheyWereStored":  testExtra,
+		"SomeAreThoseThatTheViewerSees":          testSome,
+		"ReactionsAreMadeOnce":                   testReactions,
+		"ReactionsAreBounded":                    testMaxReactions,
+		"ReactionToWhatIsNotSeenIsRefused":       testReactRefused,
+		"EarlierTextsAreKept":                    testVersions,
+		"DraftsAreKept":                          testDrafts,
+		"DraftsAreBounded":                       testMaxDrafts,
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(t, newDesk(t, open)) })
@@ -295,8 +303,8 @@ func testNotFound(t *testing.T, d *desk) {
 	_, _, errs["DeleteForSelf, stranger"] = d.store.DeleteForSelf(t.Context(), m.ID, carol, start)
 	_, errs["MarkRead, unknown"] = d.store.MarkRead(t.Context(), alice, messageID(999), start)
 	_, errs["MarkRead, stranger"] = d.store.MarkRead(t.Context(), carol, m.ID, start)
-	_, errs["MarkDelivered, unknown"] = d.store.MarkDelivered(t.Context(), alice, messageID(999))
-	_, errs["MarkDelivered, stranger"] = d.store.MarkDelivered(t.Context(), carol, m.ID)
+	_, errs["MarkDelivered, unknown"] = d.store.MarkDelivered(t.Context(), alice, messageID(999), start)
+	_, errs["MarkDelivered, stranger"] = d.store.MarkDelivered(t.Context(), carol, m.ID, start)
 	for name, err := range errs {
 		if !errors.Is(err, message.ErrNoMessage) {
 			t.Errorf("%s: %v, want ErrNoMessage", name, err)

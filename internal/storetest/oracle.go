@@ -12,18 +12,18 @@ import (
 
 // An oracle knows what a store must answer, by looking at everything each time.
 type oracle struct {
-	seq       order.Seq
-	messages  []*entry
-	readUpTo  map[side]*entry           // how far a person has read
-	delivered map[side]*entry           // how far messages have reached a person
-	settings  map[side]message.Settings // what a person has set
-	changed   map[side]order.Seq        // when a conversation changed last for a person
+	seq      order.Seq
+	messages []*entry
+	sides    map[side]*own
+	circles  []*circle // the groups, deleted ones too
+	left     map[side]order.Seq
 }
 
-// An entry is a message and who deleted it for themselves, by which commit.
+// An entry is a message, its earlier texts, and who deleted it for themselves, by which commit.
 type entry struct {
 	message.Message
-	hidden map[id.User]order.Seq
+	versions []message.Version
+	hidden   map[id.User]order.Seq
 }
 
 // A side is a conversation as one person sees it.
@@ -32,38 +32,73 @@ type side struct {
 	conversation message.Conversation
 }
 
-func newOracle() *oracle {
-	return &oracle{
-		readUpTo: map[side]*entry{}, delivered: map[side]*entry{}, settings: map[side]message.Settings{}, changed: map[side]order.Seq{},
+// An own is what is a person's own in a conversation.
+type own struct {
+	read, delivered     *entry // how far the person has read, and how far messages have reached them
+	readAt, deliveredAt time.Time
+	settings            message.Settings
+	changed             order.Seq // when it changed last for the person; 0 where they do not have the conversation
+	moved               order.Seq // when how far moved last, in a group
+}
+
+func newOracle(seq order.Seq) *oracle {
+	return &oracle{seq: seq, sides: map[side]*own{}, left: map[side]order.Seq{}}
+}
+
+// own is never nil.
+func (o *oracle) own(s side) *own {
+	if o.sides[s] == nil {
+		o.sides[s] = &own{}
 	}
+	return o.sides[s]
 }
 
 // commit takes over the number of a commit and marks the conversation for those it concerns.
 func (o *oracle) commit(seq order.Seq, c message.Conversation, users ...id.User) {
 	o.seq = seq
 	for _, u := range users {
-		o.changed[side{u, c}] = seq
+		o.own(side{u, c}).changed = seq
 	}
 }
 
+// touch is commit for what concerns everybody in the conversation of a message.
+func (o *oracle) touch(seq order.Seq, e *entry) {
+	if e.Group.IsZero() {
+		o.commit(seq, e.Conversation(), e.Sender, e.Recipient)
+		return
+	}
+	o.seq, o.circle(e.Group).touched = seq, seq
+}
+
 func (o *oracle) add(m message.Message) {
-	o.messages = append(o.messages, &entry{m, map[id.User]order.Seq{}})
-	o.commit(m.Seq, m.Conversation(), m.Sender, m.Recipient)
+	e := &entry{Message: m, hidden: map[id.User]order.Seq{}}
+	o.messages = append(o.messages, e)
+	o.touch(m.Seq, e)
+}
+
+// takesPart reports whether a person is in a conversation.
+func (o *oracle) takesPart(u id.User, c message.Conversation) bool {
+	if !c.IsGroup() {
+		return c.Has(u)
+	}
+	_, in := o.circle(c.Group).Member(u)
+	return in
 }
 
 // shown is the message as a store returns it.
 func (o *oracle) shown(e *entry) message.Message {
 	m := e.Message
-	m.Read = o.upTo(side{m.Recipient, m.Conversation()}) >= m.Seq
+	m.Reactions = slices.Clone(m.Reactions)
+	if m.Group.IsZero() {
+		m.Read = o.upTo(side{m.Recipient, m.Conversation()}) >= m.Seq
+	}
 	return m
 }
 
 // settle changes what a person has set.
-func (o *oracle) settle(s side, set func(*message.Settings)) {
-	now := o.settings[s]
-	set(&now)
-	o.settings[s] = now
-}
+func (o *oracle) settle(s side, set func(*message.Settings)) { set(&o.own(s).settings) }
+
+func unmark(set *message.Settings) { set.MarkedUnread = time.Time{} }
 
 // clear hides all that a person can see of a conversation.
 func (o *oracle) clear(s side, seq order.Seq) {
@@ -72,27 +107,26 @@ func (o *oracle) clear(s side, seq order.Seq) {
 			e.hidden[s.user] = seq
 		}
 	}
-	o.settle(s, func(set *message.Settings) { set.MarkedUnread = time.Time{} })
+	o.settle(s, unmark)
 	o.commit(seq, s.conversation, s.user)
 }
 
-func (o *oracle) upTo(s side) order.Seq { return o.readUpTo[s].seq() }
+func (o *oracle) upTo(s side) order.Seq { return o.own(s).read.seq() }
 
 // has is how far messages have reached a person: what was read has too.
-func (o *oracle) has(s side) order.Seq { return max(o.delivered[s].seq(), o.readUpTo[s].seq()) }
-
-func (o *oracle) hasID(s side) id.Message {
-	if o.delivered[s].seq() > o.readUpTo[s].seq() {
-		return o.delivered[s].id()
+func (o *oracle) has(s side) *entry {
+	own := o.own(s)
+	if own.delivered.seq() > own.read.seq() {
+		return own.delivered
 	}
-	return o.readUpTo[s].id()
+	return own.read
 }
 
-// newestOf is the newest message of somebody between two places that is not deleted.
-func (o *oracle) newestOf(c message.Conversation, sender id.User, after, upTo order.Seq) id.Message {
+// newestTo is the newest message to a person between two places that is not deleted.
+func (o *oracle) newestTo(s side, after, upTo order.Seq) id.Message {
 	var newest id.Message
 	for _, e := range o.messages {
-		if e.Conversation() == c && e.Sender == sender && e.Seq > after && e.Seq <= upTo && e.DeletedAt.IsZero() {
+		if e.Conversation() == s.conversation && e.Sender != s.user && e.Seq > after && e.Seq <= upTo && e.DeletedAt.IsZero() {
 			newest = e.ID
 		}
 	}
@@ -138,32 +172,48 @@ func (o *oracle) unreadOf(s side) int {
 
 func (o *oracle) unread(u id.User) map[id.User]int {
 	counts := map[id.User]int{}
-	for s := range o.changed {
-		if n := o.unreadOf(s); s.user == u && n > 0 {
+	for _, s := range o.talksOf(u) {
+		if n := o.unreadOf(s); n > 0 {
 			counts[s.conversation.Other(u)] = n
 		}
 	}
 	return counts
 }
 
+// talksOf are the conversations with one other that a person has.
+func (o *oracle) talksOf(u id.User) []side {
+	var all []side
+	for s, own := range o.sides {
+		if s.user == u && own.changed > 0 && !s.conversation.IsGroup() {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
 func (o *oracle) row(s side) message.Row {
-	peer := s.conversation.Other(s.user)
+	theirs := side{s.conversation.Other(s.user), s.conversation}
 	r := message.Row{
-		Peer: peer, Unread: o.unreadOf(s), Changed: o.changed[s],
-		ReadUpTo: o.readUpTo[s].id(), PeerRead: o.readUpTo[side{peer, s.conversation}].id(),
-		PeerHas: o.hasID(side{peer, s.conversation}), Settings: o.settings[s],
+		Peer: theirs.user, Unread: o.unreadOf(s), Changed: o.own(s).changed, Settings: o.own(s).settings,
+		ReadUpTo: o.own(s).read.id(), PeerRead: o.own(theirs).read.id(), PeerHas: o.has(theirs).id(),
 	}
-	if page := o.page(s.conversation, s.user); len(page) > 0 {
-		r.Last = &page[len(page)-1]
-	}
+	r.Last = newest(o.page(s.conversation, s.user))
 	return r
+}
+
+// newest is nil where there is nothing.
+func newest(page []message.Message) *message.Message {
+	if len(page) == 0 {
+		return nil
+	}
+	return &page[len(page)-1]
 }
 
 // rows are the conversations of a person that changed after a number, newest first.
 func (o *oracle) rows(u id.User, after order.Seq) []message.Row {
 	var rows []message.Row
-	for s, changed := range o.changed {
-		if s.user == u && changed > after {
+	for _, s := range o.talksOf(u) {
+		if o.own(s).changed > after {
 			rows = append(rows, o.row(s))
 		}
 	}
@@ -187,10 +237,15 @@ func (o *oracle) listed(u id.User) []message.Row {
 func (o *oracle) changes(u id.User, after order.Seq) message.Changes {
 	c := message.Changes{Seq: o.seq, Rows: o.rows(u, after)}
 	slices.SortStableFunc(c.Rows, func(a, b message.Row) int { return cmp.Compare(a.Changed, b.Changed) })
+	o.groupChanges(&c, u, after)
 	for _, e := range o.messages {
 		talk := e.Conversation()
-		if !talk.Has(u) {
+		if !o.takesPart(u, talk) {
 			continue
+		}
+		gone := message.Gone{ID: e.ID, Group: e.Group}
+		if e.Group.IsZero() {
+			gone.Peer = talk.Other(u)
 		}
 		forAll := !e.DeletedAt.IsZero() && e.Changed > after
 		forSelf := e.hidden[u] > after
@@ -198,9 +253,11 @@ func (o *oracle) changes(u id.User, after order.Seq) message.Changes {
 		case e.hidden[u] != 0 && !forSelf:
 			// It was gone for this person before.
 		case forSelf:
-			c.Deleted = append(c.Deleted, message.Gone{ID: e.ID, Peer: talk.Other(u), Seq: e.hidden[u]})
+			gone.Seq = e.hidden[u]
+			c.Deleted = append(c.Deleted, gone)
 		case forAll:
-			c.Deleted = append(c.Deleted, message.Gone{ID: e.ID, Peer: talk.Other(u), ForAll: true, Seq: e.Changed})
+			gone.ForAll, gone.Seq = true, e.Changed
+			c.Deleted = append(c.Deleted, gone)
 		case e.Seq > after:
 			c.New = append(c.New, o.shown(e))
 		case e.Changed > after:

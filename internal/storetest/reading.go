@@ -167,31 +167,50 @@ func testChangedRows(t *testing.T, d *desk) {
 
 // While somebody writes, what is read together belongs together.
 func testOneMoment(t *testing.T, d *desk) {
-	const messages = 150
-	drafts := make([]message.Draft, messages)
-	for i := range drafts {
-		drafts[i] = d.draft(alice, bob, fmt.Sprint(i))
+	var drafts []message.Draft
+	for i := range 100 {
+		drafts = append(drafts, d.draft(alice, bob, fmt.Sprint(i)))
 	}
-	before := d.since(bob, 0).Seq
-	written := make(chan struct{})
+	d.moments(d.since(bob, 0).Seq, drafts, func(c message.Changes) (*message.Message, int) {
+		return c.Rows[0].Last, c.Rows[0].Unread
+	})
+}
+
+// moments reads what changed for bob while somebody else sends him drafts, beginning after a number.
+// row returns the newest message and the count of the only conversation that changed.
+func (d *desk) moments(after order.Seq, drafts []message.Draft, row func(message.Changes) (*message.Message, int)) {
+	d.t.Helper()
+	written := make(chan []order.Seq)
 	go func() {
-		defer close(written)
+		var seqs []order.Seq
 		for _, draft := range drafts {
-			if _, _, err := d.store.Append(t.Context(), draft); err != nil {
-				t.Errorf("Append: %v", err)
+			m, _, err := d.store.Append(d.t.Context(), draft)
+			if err != nil {
+				d.t.Errorf("Append: %v", err)
 			}
+			seqs = append(seqs, m.Seq)
 		}
+		written <- seqs
 	}()
 
-	for seen := 0; seen < messages && !t.Failed(); {
-		c := d.since(bob, before)
-		seen = len(c.New)
-		if got, want := order.Seq(seen), c.Seq-before; got != want {
-			t.Errorf("%d messages up to number %d, want %d", got, c.Seq, want)
+	seen := map[order.Seq]int{}
+	for n := 0; n < len(drafts) && !d.t.Failed(); {
+		c := d.since(bob, after)
+		n = len(c.New)
+		if before, again := seen[c.Seq]; again && before != n {
+			d.t.Errorf("up to number %d there are %d messages and %d", c.Seq, before, n)
 		}
-		if seen > 0 && (c.Rows[0].Last.Seq != c.Seq || c.Rows[0].Unread != seen) {
-			t.Errorf("the row ends at %d and counts %d, want %d and %d", c.Rows[0].Last.Seq, c.Rows[0].Unread, c.Seq, seen)
+		if seen[c.Seq] = n; n == 0 {
+			continue
+		}
+		if last, unread := row(c); last == nil || last.ID != c.New[n-1].ID || unread != n {
+			d.t.Errorf("the row ends at %v and counts %d, want %v and %d", last, unread, c.New[n-1].ID, n)
 		}
 	}
-	<-written
+	seqs := <-written
+	for upTo, n := range seen {
+		if want, _ := slices.BinarySearch(seqs, upTo+1); n != want {
+			d.t.Errorf("%d messages up to number %d, want %d", n, upTo, want)
+		}
+	}
 }

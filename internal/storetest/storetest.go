@@ -23,15 +23,19 @@ import (
 // Stores are the parts of one empty database.
 type Stores struct {
 	Messages message.Store
+	Groups   message.GroupStore
 	People   people.Store
 	Ties     people.Ties
 	Factors  people.SecondFactors
 	Sessions auth.SessionStore
+	// Slow says that every call crosses a network: the property test makes fewer operations.
+	Slow bool
 }
 
 // Run runs every test. open returns an empty database that the end of the test closes.
 func Run(t *testing.T, open func(*testing.T) Stores) {
 	t.Run("Messages", func(t *testing.T) { Messages(t, open) })
+	t.Run("Groups", func(t *testing.T) { Groups(t, open) })
 	t.Run("People", func(t *testing.T) { People(t, open) })
 	t.Run("Ties", func(t *testing.T) { Ties(t, open) })
 	t.Run("Credentials", func(t *testing.T) { Credentials(t, open) })
@@ -60,15 +64,37 @@ var (
 	carol = user(3)
 )
 
-// A desk sends and checks messages of one test.
-type desk struct {
-	t     *testing.T
-	store message.Store
-	sent  int
+func groupID(n int) (g id.Group) {
+	g[0] = 0x67
+	binary.BigEndian.PutUint32(g[8:], uint32(n))
+	return g
 }
 
-func newDesk(t *testing.T, open func(*testing.T) Stores) *desk {
-	return &desk{t: t, store: open(t).Messages}
+// A tester is a test, or one story of a property test.
+type tester interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Error(args ...any)
+	Fatalf(format string, args ...any)
+	Fatal(args ...any)
+	Failed() bool
+	Context() context.Context
+}
+
+// A desk sends and checks messages of one test.
+type desk struct {
+	t      tester
+	store  message.Store
+	groups message.GroupStore
+	slow   bool
+	sent   int
+	formed int // groups
+}
+
+func newDesk(t *testing.T, open func(*testing.T) Stores) *desk { return deskOf(t, open(t)) }
+
+func deskOf(t *testing.T, s Stores) *desk {
+	return &desk{t: t, store: s.Messages, groups: s.Groups, slow: s.Slow}
 }
 
 // draft returns a draft that no other resembles, a second after the one before.
@@ -96,7 +122,6 @@ func (d *desk) append(draft message.Draft) message.Message {
 	return m
 }
 
-// find reads a message that must be there.
 // seenBy returns who sees a message, sorted.
 func (d *desk) seenBy(m id.Message) []id.User {
 	d.t.Helper()
@@ -108,6 +133,7 @@ func (d *desk) seenBy(m id.Message) []id.User {
 	return got
 }
 
+// find reads a message that must be there.
 func (d *desk) find(m id.Message) message.Message {
 	d.t.Helper()
 	got, err := d.store.Message(d.t.Context(), m)
@@ -120,20 +146,20 @@ func (d *desk) find(m id.Message) message.Message {
 func (d *desk) markRead(u id.User, m id.Message) message.Message {
 	d.t.Helper()
 	r, err := d.store.MarkRead(d.t.Context(), u, m, d.now())
-	return d.changed(r.Message, r.Read, err)
+	return d.made(r.Message, r.Read, err)
 }
 
 func (d *desk) deleteForAll(m id.Message) message.Message {
 	d.t.Helper()
-	return d.changed(d.store.DeleteForAll(d.t.Context(), m, d.now()))
+	return d.made(d.store.DeleteForAll(d.t.Context(), m, d.now()))
 }
 
 func (d *desk) deleteForSelf(m id.Message, u id.User) message.Message {
 	d.t.Helper()
-	return d.changed(d.store.DeleteForSelf(d.t.Context(), m, u, d.now()))
+	return d.made(d.store.DeleteForSelf(d.t.Context(), m, u, d.now()))
 }
 
-func (d *desk) changed(m message.Message, changed bool, err error) message.Message {
+func (d *desk) made(m message.Message, changed bool, err error) message.Message {
 	d.t.Helper()
 	if err != nil || !changed {
 		d.t.Fatalf("the change reported %v and error %v; want it made", changed, err)
@@ -146,7 +172,13 @@ func (d *desk) now() time.Time { return start.Add(time.Duration(d.sent) * time.S
 // page reads the whole conversation as viewer sees it.
 func (d *desk) page(a, b, viewer id.User) []message.Message {
 	d.t.Helper()
-	p, err := d.store.PageBefore(d.t.Context(), message.Between(a, b), viewer, id.Message{}, 1000)
+	return d.thread(message.Between(a, b), viewer)
+}
+
+// thread is page for a conversation of any kind.
+func (d *desk) thread(c message.Conversation, viewer id.User) []message.Message {
+	d.t.Helper()
+	p, err := d.store.PageBefore(d.t.Context(), c, viewer, id.Message{}, 1000)
 	if err != nil || p.More {
 		d.t.Fatalf("PageBefore: more %v, error %v; want all of a short conversation", p.More, err)
 	}
@@ -191,7 +223,7 @@ func (d *desk) since(u id.User, after order.Seq) message.Changes {
 }
 
 // same compares values, an empty list being the same as none.
-func same(t *testing.T, what string, got, want any) {
+func same(t tester, what string, got, want any) {
 	t.Helper()
 	// Most comparisons are of equal values, and explaining a difference is slow.
 	if reflect.DeepEqual(got, want) {

@@ -22,6 +22,7 @@ func Ties(t *testing.T, open func(*testing.T) Stores) {
 		"BlocksChangeTheConversation":  testBlockChanges,
 		"BlocksStopWhatIsUnderWay":     testBlockStops,
 		"EndOfABlockAsksForAReload":    testUnblockReloads,
+		"BlocksKeepPeopleOutOfGroups":  testBlockedGroups,
 		"AudienceIsEveryoneAtFirst":    testAudience,
 		"FollowingHasADirection":       testFollows,
 		"ContactsAreThreadsAndFollows": testContacts,
@@ -50,7 +51,7 @@ func block(t *testing.T, s people.Ties, b people.Block) {
 
 // Whoever asked may write was told so before the block; the store has the last word.
 func testBlockStops(t *testing.T, s Stores) {
-	d := &desk{t: t, store: s.Messages}
+	d := deskOf(t, s)
 	m := d.send(alice, bob, "before")
 	block(t, s.Ties, aBlock(1, alice, bob, ""))
 
@@ -66,11 +67,53 @@ func testBlockStops(t *testing.T, s Stores) {
 	if _, err := s.Messages.MarkRead(t.Context(), bob, m.ID, start); !errors.Is(err, message.ErrBlocked) {
 		t.Errorf("MarkRead: %v, want ErrBlocked", err)
 	}
-	if _, err := s.Messages.MarkDelivered(t.Context(), bob, m.ID); !errors.Is(err, message.ErrBlocked) {
+	if _, err := s.Messages.MarkDelivered(t.Context(), bob, m.ID, start); !errors.Is(err, message.ErrBlocked) {
 		t.Errorf("MarkDelivered: %v, want ErrBlocked", err)
+	}
+	for _, remove := range []bool{false, true} {
+		_, _, err := s.Messages.React(t.Context(), m.ID, message.Reaction{User: bob, Emoji: "👍", At: start}, remove)
+		if !errors.Is(err, message.ErrBlocked) {
+			t.Errorf("React, remove %v: %v, want ErrBlocked", remove, err)
+		}
 	}
 	d.send(alice, alice, "a note")
 	d.send(alice, carol, "to somebody else")
+}
+
+// Nobody is put into a group across a block, whoever set it; who is in it already stays.
+func testBlockedGroups(t *testing.T, s Stores) {
+	d := deskOf(t, s)
+	both := d.newGroup(carol, alice, bob)
+	said := d.toGroup(both, alice, "before")
+	mine, his := d.newGroup(alice), d.newGroup(bob)
+	block(t, s.Ties, aBlock(1, alice, bob, ""))
+	before := d.since(carol, 0).Seq
+
+	for creator, other := range map[id.User]id.User{alice: bob, bob: alice} {
+		if _, err := s.Groups.CreateGroup(t.Context(), d.groupOf(creator, carol, other)); !errors.Is(err, message.ErrBlocked) {
+			t.Errorf("CreateGroup: %v, want ErrBlocked", err)
+		}
+	}
+	for g, other := range map[id.Group]id.User{mine.ID: bob, his.ID: alice} {
+		by := message.Between(alice, bob).Other(other)
+		_, _, err := s.Groups.ChangeGroup(t.Context(), g, by, start, func(g *message.Group) error {
+			g.Name = "changed"
+			g.Members = append(g.Members, message.Member{User: other, JoinedAt: start})
+			return nil
+		})
+		if !errors.Is(err, message.ErrBlocked) {
+			t.Errorf("ChangeGroup: %v, want ErrBlocked", err)
+		}
+	}
+	same(t, "the groups", []message.Group{d.findGroup(mine.ID), d.findGroup(his.ID)}, []message.Group{mine, his})
+	same(t, "the number", d.since(carol, 0).Seq, before)
+
+	d.toGroup(both, alice, "to all")
+	d.markRead(bob, said.ID)
+	d.react(said.ID, message.Reaction{User: bob, Emoji: "👍", At: start})
+	d.change(both, alice, func(g *message.Group) { g.Name = "named" })
+	d.change(mine, alice, func(g *message.Group) { enter(g, message.Member{User: carol, JoinedAt: start}) })
+	d.change(mine, carol, func(g *message.Group) { enter(g, message.Member{User: bob, JoinedAt: start}) })
 }
 
 func testBlock(t *testing.T, s Stores) {
@@ -117,7 +160,7 @@ func testBonds(t *testing.T, s Stores) {
 }
 
 func testBlockChanges(t *testing.T, s Stores) {
-	d := &desk{t: t, store: s.Messages}
+	d := deskOf(t, s)
 	d.send(alice, bob, "hello")
 	elsewhere := d.send(alice, carol, "elsewhere")
 
@@ -137,7 +180,7 @@ func testBlockChanges(t *testing.T, s Stores) {
 }
 
 func testUnblockReloads(t *testing.T, s Stores) {
-	d := &desk{t: t, store: s.Messages}
+	d := deskOf(t, s)
 	d.send(alice, bob, "hello")
 	block(t, s.Ties, aBlock(1, alice, bob, ""))
 	before := d.since(bob, 0).Seq
@@ -216,7 +259,7 @@ func follow(t *testing.T, s people.Ties, follower, following id.User) {
 }
 
 func testContacts(t *testing.T, s Stores) {
-	d := &desk{t: t, store: s.Messages}
+	d := deskOf(t, s)
 	dave, eve := user(4), user(5)
 	d.send(alice, alice, "a note")
 	d.send(alice, bob, "hello")
@@ -240,7 +283,7 @@ func testContacts(t *testing.T, s Stores) {
 }
 
 func testMaxContacts(t *testing.T, s Stores) {
-	d := &desk{t: t, store: s.Messages}
+	d := deskOf(t, s)
 	for i := range 3 {
 		d.send(alice, user(10+i), "hello")
 		follow(t, s.Ties, alice, user(20+i))

@@ -23,7 +23,7 @@ const (
 	RuleGhost     Rule = "ghost"      // what is seen is stored
 	RuleSync      Rule = "sync"       // a sync brings each missed message once, in order, and no other
 	RuleGap       Rule = "gap"        // once in step, a socket misses nothing as long as it lives
-	RuleThread    Rule = "thread"     // a thread is in the order of seq, its clock never runs backwards, both people read the same
+	RuleThread    Rule = "thread"     // a thread is in the order of seq, its clock never runs backwards, everybody in it reads the same
 	RuleNumbers   Rule = "numbers"    // no two messages have one number
 	RuleUnread    Rule = "unread"     // a list shows the newest message of each conversation, and counts what is not read; what was read stays read
 	RuleLockedOut Rule = "locked-out" // an account that was acknowledged stays
@@ -58,12 +58,36 @@ func Check(h *History) []Violation {
 	return r.found
 }
 
-// A pair names a conversation, the lower id first.
-type pair struct{ low, high string }
+// A talk names a conversation: of two people, the lower id first, or that of a group.
+type talk struct{ low, high, group string }
 
-func between(a, b string) pair { return pair{min(a, b), max(a, b)} }
+func between(a, b string) talk { return talk{low: min(a, b), high: max(a, b)} }
 
-func (p pair) String() string { return p.low + " and " + p.high }
+func (t talk) String() string {
+	if t.group != "" {
+		return "those in " + t.group
+	}
+	return t.low + " and " + t.high
+}
+
+// talk is the conversation that an entry is about.
+func (e *Entry) talk() talk {
+	if e.Group != "" {
+		return talk{group: e.Group}
+	}
+	return between(e.User, e.Peer)
+}
+
+// people are those who take part in a conversation.
+func (r *reader) people(t talk) []string {
+	switch {
+	case t.group != "":
+		return r.members[t.group]
+	case t.low == t.high:
+		return []string{t.low}
+	}
+	return []string{t.low, t.high}
+}
 
 // A socket is one connection of one client.
 type socket struct {
@@ -77,7 +101,7 @@ func (e *Entry) socket() socket { return socket{e.Client, e.Connection} }
 
 // A place is where a message stands.
 type place struct {
-	pair  pair
+	talk  talk
 	index int
 	item  Item
 }
@@ -85,14 +109,15 @@ type place struct {
 // A reader is a history as the rules read it, and what they found.
 type reader struct {
 	entries []Entry
-	stored  map[pair][]Item
-	pairs   []pair           // of stored, sorted
+	stored  map[talk][]Item
+	talks   []talk           // of stored, sorted
 	places  map[string]place // by message
 	byTag   map[string]place // the first one with each text
 	ofUser  map[string][]Item
 	tries   map[string][]int // entries by attempt
 	acks    map[string][]int
 	refused map[string][]int
+	members map[string][]string // of each group
 	found   []Violation
 }
 
@@ -105,8 +130,8 @@ func (r *reader) report(rule Rule, format string, args ...any) {
 func reading(entries []Entry) *reader {
 	r := &reader{
 		entries: entries,
-		stored:  map[pair][]Item{}, places: map[string]place{}, byTag: map[string]place{}, ofUser: map[string][]Item{},
-		tries: map[string][]int{}, acks: map[string][]int{}, refused: map[string][]int{},
+		stored:  map[talk][]Item{}, places: map[string]place{}, byTag: map[string]place{}, ofUser: map[string][]Item{},
+		tries: map[string][]int{}, acks: map[string][]int{}, refused: map[string][]int{}, members: map[string][]string{},
 	}
 	for i := range entries {
 		switch e := &entries[i]; e.Kind {
@@ -117,17 +142,21 @@ func reading(entries []Entry) *reader {
 		case Refused:
 			r.refused[e.Attempt] = append(r.refused[e.Attempt], i)
 		case Stored:
-			if p := between(e.User, e.Peer); r.stored[p] == nil {
-				r.stored[p] = e.Items
+			if t := e.talk(); r.stored[t] == nil {
+				r.stored[t] = e.Items
 			}
+		case Formed:
+			r.members[e.Group] = e.Members
 		}
 	}
-	for p := range r.stored {
-		r.pairs = append(r.pairs, p)
+	for t := range r.stored {
+		r.talks = append(r.talks, t)
 	}
-	slices.SortFunc(r.pairs, func(a, b pair) int { return cmp.Or(cmp.Compare(a.low, b.low), cmp.Compare(a.high, b.high)) })
-	for _, p := range r.pairs {
-		r.place(p)
+	slices.SortFunc(r.talks, func(a, b talk) int {
+		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.low, b.low), cmp.Compare(a.high, b.high))
+	})
+	for _, t := range r.talks {
+		r.place(t)
 	}
 	for _, items := range r.ofUser {
 		slices.SortStableFunc(items, func(a, b Item) int { return cmp.Compare(a.Seq, b.Seq) })
@@ -135,18 +164,17 @@ func reading(entries []Entry) *reader {
 	return r
 }
 
-func (r *reader) place(p pair) {
-	for i, m := range r.stored[p] {
+func (r *reader) place(t talk) {
+	for i, m := range r.stored[t] {
 		if _, again := r.places[m.Message]; again {
 			continue
 		}
-		r.places[m.Message] = place{p, i, m}
+		r.places[m.Message] = place{t, i, m}
 		if _, again := r.byTag[m.Tag]; !again {
 			r.byTag[m.Tag] = r.places[m.Message]
 		}
-		r.ofUser[p.low] = append(r.ofUser[p.low], m)
-		if p.high != p.low {
-			r.ofUser[p.high] = append(r.ofUser[p.high], m)
+		for _, u := range r.people(t) {
+			r.ofUser[u] = append(r.ofUser[u], m)
 		}
 	}
 }
@@ -174,14 +202,14 @@ func (r *reader) accounts() {
 }
 
 func (r *reader) threads() {
-	for _, p := range r.pairs {
-		items := r.stored[p]
+	for _, t := range r.talks {
+		items := r.stored[t]
 		for i := 1; i < len(items); i++ {
 			if items[i].Seq <= items[i-1].Seq && items[i].Seq != 0 {
-				r.report(RuleThread, "between %s, %s (seq %d) stands after %s (seq %d)", p, items[i].Message, items[i].Seq, items[i-1].Message, items[i-1].Seq)
+				r.report(RuleThread, "between %s, %s (seq %d) stands after %s (seq %d)", t, items[i].Message, items[i].Seq, items[i-1].Message, items[i-1].Seq)
 			}
 			if items[i].CreatedAt.Before(items[i-1].CreatedAt) {
-				r.report(RuleThread, "between %s, %s was created before the message that precedes it", p, items[i].Message)
+				r.report(RuleThread, "between %s, %s was created before the message that precedes it", t, items[i].Message)
 			}
 		}
 	}
@@ -189,9 +217,9 @@ func (r *reader) threads() {
 		if e.Kind != Stored {
 			continue
 		}
-		p := between(e.User, e.Peer)
-		if !slices.EqualFunc(e.Items, r.stored[p], func(a, b Item) bool { return a.Message == b.Message }) {
-			r.report(RuleThread, "%s reads another thread than the one that was read first between %s", e.User, p)
+		t := e.talk()
+		if !slices.EqualFunc(e.Items, r.stored[t], func(a, b Item) bool { return a.Message == b.Message }) {
+			r.report(RuleThread, "%s reads another thread than the one that was read first between %s", e.User, t)
 		}
 	}
 }
@@ -209,8 +237,8 @@ func (r *reader) lost() {
 
 func (r *reader) twice() {
 	byTag := map[string]string{}
-	for _, p := range r.pairs {
-		for _, m := range r.stored[p] {
+	for _, t := range r.talks {
+		for _, m := range r.stored[t] {
 			if first, again := byTag[m.Tag]; again {
 				r.report(RuleTwice, "%q is stored as %s and as %s", m.Tag, first, m.Message)
 				continue
@@ -241,9 +269,9 @@ func (r *reader) mixed() {
 			sent[e.Tag] = e
 		}
 	}
-	for _, p := range r.pairs {
-		for _, m := range r.stored[p] {
-			if try := sent[m.Tag]; try == nil || try.Sender != m.Sender || try.Recipient != m.Recipient {
+	for _, t := range r.talks {
+		for _, m := range r.stored[t] {
+			if try := sent[m.Tag]; try == nil || try.Sender != m.Sender || try.Recipient != m.Recipient || try.Group != m.Group {
 				r.report(RuleMixed, "%s is stored, and nobody sent it so", m.Message)
 			}
 		}
@@ -260,7 +288,7 @@ func (r *reader) mixed() {
 			return
 		}
 		s := at.item
-		if m.Tag != s.Tag || m.Sender != s.Sender || m.Recipient != s.Recipient || m.Seq != 0 && s.Seq != 0 && m.Seq != s.Seq {
+		if m.Tag != s.Tag || m.Sender != s.Sender || m.Recipient != s.Recipient || m.Group != s.Group || m.Seq != 0 && s.Seq != 0 && m.Seq != s.Seq {
 			r.report(RuleMixed, "%s is not stored as %s saw it", m.Message, e.Client)
 		}
 	})
@@ -297,7 +325,7 @@ func (r *reader) ghosts() {
 func (r *reader) sentOrder() {
 	type line struct {
 		socket socket
-		pair   pair
+		talk   talk
 	}
 	furthest := map[line]place{}
 	for i := range r.entries {
@@ -306,7 +334,7 @@ func (r *reader) sentOrder() {
 		if e.Kind != Tried || e.Connection == 0 || !stored {
 			continue
 		}
-		l := line{e.socket(), at.pair}
+		l := line{e.socket(), at.talk}
 		before, some := furthest[l]
 		if some && at.index < before.index && i == r.tries[e.Attempt][0] && r.onlyOn(e.Attempt, e.socket()) {
 			r.report(RuleSentOrder, "%s sent %q before %q, and they are stored the other way round", e.socket(), before.item.Tag, at.item.Tag)
@@ -340,7 +368,7 @@ func (r *reader) refusedOn(attempt string, s socket) bool {
 func (r *reader) live() {
 	type line struct {
 		socket socket
-		pair   pair
+		talk   talk
 	}
 	last := map[socket]order.Seq{}
 	furthest := map[line]place{}
@@ -358,7 +386,7 @@ func (r *reader) live() {
 		if !stored {
 			continue
 		}
-		l := line{s, at.pair}
+		l := line{s, at.talk}
 		if before, some := furthest[l]; some && at.index < before.index {
 			r.report(RuleLiveOrder, "%s saw %s after %s, and they are stored the other way round", s, e.Message, before.item.Message)
 			continue

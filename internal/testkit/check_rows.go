@@ -1,11 +1,16 @@
 package testkit
 
-import "pryde/internal/order"
+import (
+	"cmp"
+	"slices"
+
+	"pryde/internal/order"
+)
 
 func (r *reader) numbers() {
 	first := map[order.Seq]string{}
-	for _, p := range r.pairs {
-		for _, m := range r.stored[p] {
+	for _, t := range r.talks {
+		for _, m := range r.stored[t] {
 			other, taken := first[m.Seq]
 			if taken && other != m.Message && m.Seq != 0 {
 				r.report(RuleNumbers, "%s and %s have the number %d", other, m.Message, m.Seq)
@@ -22,7 +27,7 @@ func (r *reader) lists() {
 	for i := range r.entries {
 		switch e := &r.entries[i]; e.Kind {
 		case Marked:
-			k := [2]string{e.User, e.Peer}
+			k := [2]string{e.User, cmp.Or(e.Group, e.Peer)}
 			if at, stored := r.places[e.Message]; stored && at.index >= marked[k].index {
 				marked[k] = at
 			}
@@ -37,21 +42,21 @@ func (r *reader) list(e *Entry, marked map[[2]string]place) {
 	for _, row := range e.Rows {
 		rows[row.Peer] = row
 	}
-	for _, p := range r.pairs {
-		items := r.stored[p]
-		if p.low != e.User && p.high != e.User || len(items) == 0 {
+	for _, t := range r.talks {
+		items := r.stored[t]
+		if !slices.Contains(r.people(t), e.User) || len(items) == 0 {
 			continue
 		}
-		peer := p.low
+		peer := cmp.Or(t.group, t.low)
 		if peer == e.User {
-			peer = p.high
+			peer = t.high
 		}
 		row := rows[peer]
 		if last := items[len(items)-1].Message; row.Last != last {
 			r.report(RuleUnread, "%s finds %q as the newest message with %s, which is %s", e.User, row.Last, peer, last)
 		}
 		read := -1
-		if at, stored := r.places[row.Read]; stored && at.pair == p {
+		if at, stored := r.places[row.Read]; stored && at.talk == t {
 			read = at.index
 		}
 		if at, some := marked[[2]string{e.User, peer}]; some && at.index > read {

@@ -3,6 +3,7 @@ package testkit
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func msg(n int) Item {
 
 func tried(client string, connection int, m Item) Entry {
 	return Entry{Kind: Tried, Client: client, Connection: connection, Attempt: "a" + m.Tag,
-		Item: Item{Sender: m.Sender, Recipient: m.Recipient, Tag: m.Tag}}
+		Item: Item{Sender: m.Sender, Recipient: m.Recipient, Group: m.Group, Tag: m.Tag}}
 }
 
 func acked(client string, connection int, m Item) Entry {
@@ -40,6 +41,20 @@ func synced(connection int, since, upTo int, items ...Item) Entry {
 }
 
 func stored(items ...Item) Entry { return Entry{Kind: Stored, User: "ann", Peer: "bob", Items: items} }
+
+// inGroup is a message to the group of ann, bob and cid instead.
+func inGroup(m Item) Item { return with(m, func(m *Item) { m.Recipient, m.Group = "", "all" }) }
+
+var formed = Entry{Kind: Formed, Item: Item{Group: "all"}, Members: []string{"ann", "bob", "cid"}}
+
+// storedFor is the thread of the group as each of these read it.
+func storedFor(users string, items ...Item) []Entry {
+	var es []Entry
+	for u := range strings.FieldsSeq(users) {
+		es = append(es, Entry{Kind: Stored, User: u, Item: Item{Group: "all"}, Items: items})
+	}
+	return es
+}
 
 func listed(user string, rows ...Row) Entry { return Entry{Kind: Listed, User: user, Rows: rows} }
 
@@ -90,6 +105,7 @@ func TestCheckAcceptsWhatMayHappen(t *testing.T) {
 	repeat := acked("ann/1", 2, one)
 	repeat.Duplicate = true
 	silent := with(one, func(m *Item) { m.Seq = 0 })
+	all, again := inGroup(one), inGroup(three)
 	for name, h := range map[string]*History{
 		"a burst that is seen live":                   history(sent(one, two, three), saw(1, one), saw(1, two), saw(1, three), stored(one, two, three)),
 		"an attempt that never arrived":               history(tried("ann/1", 1, one), sent(two), stored(two)),
@@ -105,6 +121,7 @@ func TestCheckAcceptsWhatMayHappen(t *testing.T) {
 		"a list that is right":                        history(sent(one, two), read("bob", "ann", one), stored(one, two), listed("ann", Row{Peer: "bob", Last: "m2"}), listed("bob", Row{Peer: "ann", Last: "m2", Read: "m1", Unread: 1})),
 		"a mark that nobody acknowledged":             history(sent(one), stored(one), listed("bob", Row{Peer: "ann", Last: "m1", Read: "m1"})),
 		"a socket that was told what it missed":       history(sent(one, two, three), saw(2, two), back(2, 1), saw(2, three), synced(2, 0, 3, one, two, three), stored(one, two, three)),
+		"a group that everybody sees":                 history(formed, sent(all, two, again), saw(1, all), saw(1, two), saw(1, again), stored(two), storedFor("ann bob cid", all, again), listed("bob", Row{Peer: "ann", Last: "m2", Unread: 1}, Row{Peer: "all", Last: "m3", Unread: 2})),
 		"an answer that says reload":                  history(sent(one), Entry{Kind: Synced, Client: "bob/1", Connection: 1, User: "bob", Reload: true, Item: Item{Seq: 90}}, stored(one)),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,6 +136,7 @@ func TestEachRuleAloneCatchesItsHistory(t *testing.T) {
 	one, two, three := msg(1), msg(2), msg(3)
 	once := acked("ann/1", 1, one)
 	once.Duplicate = true
+	all, more, again := inGroup(one), inGroup(two), inGroup(three)
 	for name, c := range map[string]struct {
 		rule Rule
 		h    *History
@@ -157,6 +175,13 @@ func TestEachRuleAloneCatchesItsHistory(t *testing.T) {
 		"a conversation that is not listed": {RuleUnread, history(sent(one), stored(one), listed("ann"))},
 		"an older message on top":           {RuleUnread, history(sent(one, two), stored(one, two), listed("ann", Row{Peer: "bob", Last: "m1"}))},
 		"a mark that is forgotten":          {RuleUnread, history(sent(one, two), read("bob", "ann", two), stored(one, two), listed("bob", Row{Peer: "ann", Last: "m2", Read: "m1", Unread: 1}))},
+		"a group message that one misses":   {RuleThread, history(formed, sent(all, again), storedFor("ann bob", all, again), storedFor("cid", all))},
+		"a group message that is gone":      {RuleLost, history(formed, sent(all, again), storedFor("ann bob cid", all))},
+		"a group message in a conversation": {RuleMixed, history(formed, sent(all), stored(one))},
+		"a hole in what a member saw":       {RuleGap, history(formed, sent(all, more, again), saw(1, all), saw(1, again), storedFor("ann bob cid", all, more, again))},
+		"a sync without a group message":    {RuleSync, history(formed, sent(all, two), synced(1, 0, 2, two), stored(two), storedFor("ann bob cid", all))},
+		"a group told in disorder":          {RuleSentOrder, history(formed, sent(more, all), storedFor("ann bob cid", all, more))},
+		"a count in a group":                {RuleUnread, history(formed, sent(all), storedFor("ann bob cid", all), listed("cid", Row{Peer: "all", Last: "m1"}))},
 		"an account that is gone":           {RuleLockedOut, history(Entry{Kind: Joined, User: "ann"}, Entry{Kind: LockedOut, User: "ann"})},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -26,14 +26,15 @@ const (
 	Joined    Kind = "joined"    // an account was made and acknowledged: User
 	LockedOut Kind = "lockedOut" // the server no longer knows an account or its session: User, Note
 	Connected Kind = "connected" // a socket hears events of its user from now on: Client, Connection, User; Since, where it was told what came after
-	Tried     Kind = "tried"     // an attempt is about to leave, once per transmission: Client, Connection, Attempt, Sender, Recipient, Tag
+	Tried     Kind = "tried"     // an attempt is about to leave, once per transmission: Client, Connection, Attempt, Sender, Recipient or Group, Tag
 	Acked     Kind = "acked"     // it succeeded: Client, Connection, Attempt, Message, Duplicate
 	Refused   Kind = "refused"   // it was refused: Client, Connection, Attempt, Code
 	Saw       Kind = "saw"       // a durable event arrived: Client, Connection, User, Event and the message
 	Synced    Kind = "synced"    // an answer to "what did I miss": Client, Connection, User, Since, Seq, Reload, Items
+	Formed    Kind = "formed"    // a group was made, whose members stay: Group, Members
 	Crashed   Kind = "crashed"   // the server was ended by force: Note
-	Marked    Kind = "marked"    // everything up to a message is read, as was acknowledged: Client, User, Peer, Message
-	Stored    Kind = "stored"    // a whole thread, read at the end: User (the reader), Peer, Items
+	Marked    Kind = "marked"    // everything up to a message is read, as was acknowledged: Client, User, Peer or Group, Message
+	Stored    Kind = "stored"    // a whole thread, read at the end: User (the reader), Peer or Group, Items
 	Listed    Kind = "listed"    // a whole list of conversations, read at the end: User, Rows
 )
 
@@ -44,13 +45,14 @@ type Item struct {
 	Seq       order.Seq `json:"seq,omitzero"` // of its commit; in a Saw entry the offset of the event; 0 where it is unknown
 	Sender    string    `json:"sender,omitzero"`
 	Recipient string    `json:"recipient,omitzero"`
+	Group     string    `json:"group,omitzero"` // where it is to a group, instead of a recipient
 	Tag       string    `json:"tag,omitzero"`
 	CreatedAt time.Time `json:"createdAt,omitzero"`
 }
 
 // A Row is a conversation as it stands in somebody's list.
 type Row struct {
-	Peer   string `json:"peer"`
+	Peer   string `json:"peer"`          // or the group
 	Last   string `json:"last,omitzero"` // the newest message
 	Read   string `json:"read,omitzero"` // up to here the person has read
 	Unread int    `json:"unread,omitzero"`
@@ -74,6 +76,8 @@ type Entry struct {
 	Item
 	Items []Item `json:"items,omitzero"`
 	Rows  []Row  `json:"rows,omitzero"`
+	// Members are those of a group that was made.
+	Members []string `json:"members,omitzero"`
 }
 
 // A History is what a run did, in the order in which it was recorded. Its methods are safe

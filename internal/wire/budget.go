@@ -28,6 +28,13 @@ var sending = []Budget{{limit.SendMessageAddress, PerAddress}, {limit.SendMessag
 // receipts is what word of an arrived or read message counts against on either door.
 var receipts = Budget{limit.Receipt, PerUser}
 
+// Further budgets of messages and groups.
+var (
+	reactions = Budget{limit.Reaction, PerUser}
+	drafts    = Budget{limit.Draft, PerUser}
+	groups    = Budget{limit.GroupChange, PerUser}
+)
+
 // limited declares further budgets of a route, in the order in which they are asked.
 func limited(budgets ...Budget) func(*RouteSpec) {
 	return func(s *RouteSpec) { s.Budgets = append(s.Budgets, budgets...) }

@@ -22,14 +22,28 @@ var (
 	MessageWasRead      = durable[MessageRead]("message:read", "A message was read.")
 	MessageArrived      = durable[MessageDelivered]("message:delivered", "A message, and those before it, reached a device of their recipient.")
 	ConversationWasRead = durable[ConversationRead]("conversation:read", "Somebody has read a conversation up to a message.")
+	MessageReacted      = durable[MessageReaction]("message:reaction", "Somebody reacted to a message, or took that back.")
 	MessageFailed       = toClient[Failure]("message:error", "Your message was refused.")
+	DraftChanged        = toClient[SavedDraft]("draft:changed", "Another device of yours kept what you have written, or threw it away.")
+
+	GroupMessageNew     = durable[Message]("group:message_new", "A message arrived in a group, or yours is stored there; _tempId is the name that you gave it.")
+	GroupMessageEdited  = durable[Message]("group:message_edited", "The text of a message in a group changed.")
+	GroupMessageGone    = durable[GroupMessageDeleted]("group:message_deleted", "A message in a group was deleted.")
+	GroupMessageWasRead = durable[GroupMessageRead]("group:message_read", "A member has read a message in a group, and those before it.")
+	GroupUpdated        = durable[GroupCard]("group:updated", "A group is other than it was, or you are in it now.")
+	GroupLeftBehind     = durable[GroupRemoved]("group:removed", "You are no longer in a group, or there is none any more.")
+
+	TypingShown      = volatile[Typing]("typing", "Somebody is writing to you, or has stopped.")
+	UserTypingShown  = volatile[Typing]("user_typing", "The same; the former name.")
+	GroupTypingShown = volatile[GroupTyping]("group:typing", "Somebody is writing in a group, or has stopped.")
 )
 
 // Events that a client sends.
 var (
-	SendMessage    = toServer[NewMessage, Sent]("send_message", "Send a direct message.", failsAs(MessageFailed), counts(sending...))
+	SendMessage    = toServer[NewMessage, Sent]("send_message", "Send a message to a person or a group.", failsAs(MessageFailed), counts(sending...))
 	SayDelivered   = toServer[MessageRef, Noted]("message:delivered", "Say that a message, and those before it, reached this device.", counts(receipts))
 	SayRead        = toServer[ReadUpTo, Noted]("conversation:read", "Say how far you have read in a conversation.", counts(receipts))
+	SayTyping      = toServer[Typed, None]("typing", "Say that you are writing to a person or in a group. It ends by itself after 3 s.")
 	Ping           = toServer[Raw, Pong]("ping", "Ask whether the connection lives.", answersAs(PongEvent))
 	EchoBack       = toServer[Raw, Echo]("echo", "Get back what you sent.")
 	Join           = toServer[JoinRoom, None]("join", "Join the room of your user again; room:joined answers.", failsAs(RoomErrorEvent))

@@ -34,6 +34,9 @@ type RouteSpec struct {
 	Header  []Param
 	Body    reflect.Type // None where there is none
 	Answer  reflect.Type // None where there is none
+
+	FileField string // of a body that is multipart/form-data and brings a file; empty where none does
+	GivesFile bool   // the answer is a file
 }
 
 // A Param is a parameter in the query or a header.

@@ -1,10 +1,14 @@
 package wire
 
-import "net/http"
+import (
+	"net/http"
+
+	"pryde/internal/limit"
+)
 
 // Routes of messages.
 var (
-	PostMessage = route[PostedMessage, Message](http.MethodPost, "/api/messages", Bearer, "Send a direct message. A repeat of an attempt answers 200 with the first message.", created, limitedOnly(sending...),
+	PostMessage = route[PostedMessage, Message](http.MethodPost, "/api/messages", Bearer, "Send a message to a person or a group. A repeat of an attempt answers 200 with the first message.", created, limitedOnly(sending...),
 		header("Idempotency-Key", "The client's own name for the attempt, like _tempId."))
 	GetConversations = route[None, []Conversation](http.MethodGet, "/api/messages/conversations", Bearer, "Your conversations, newest first.",
 		also("/api/messages/list", "/api/messages"), paged)
@@ -18,7 +22,14 @@ var (
 	GetMedia     = route[None, Media](http.MethodGet, "/api/messages/{userId}/media", Bearer, "The attachments in the messages with one person, newest first.",
 		query("limit", "How many rows; 50 by default, at most 100."),
 		query("skip", "How many of the newest to leave out."))
-	GetSync = route[None, Sync](http.MethodGet, "/api/sync", Bearer, "What changed for you after an offset.",
+	PostReaction   = route[Emoji, Message](http.MethodPost, "/api/messages/{id}/react", Bearer, "React to a message. The same emoji again changes nothing.", limited(reactions))
+	DeleteReaction = route[Emoji, Message](http.MethodDelete, "/api/messages/{id}/react", Bearer, "Take a reaction back.", limited(reactions))
+	GetHistory     = route[None, []MessageVersion](http.MethodGet, "/api/messages/{id}/history", Bearer, "The earlier texts of your message, oldest first; at most 20.")
+	GetFound       = route[None, []Message](http.MethodGet, "/api/messages/search", Bearer, "Your messages that contain every word of a text, newest first. X-Search-Complete: false says that the oldest have not been looked through yet.", limited(Budget{limit.SearchMessages, PerUser}), paged,
+		query("q", "The words, without regard to case."))
+	GetDrafts = route[None, []SavedDraft](http.MethodGet, "/api/messages/drafts", Bearer, "What you have written and not sent, newest first.")
+	PutDraft  = route[DraftText, SavedDraft](http.MethodPut, "/api/messages/conversations/{userId}/draft", Bearer, "Keep what you have written to a person and not sent.", limitedOnly(drafts))
+	GetSync   = route[None, Sync](http.MethodGet, "/api/sync", Bearer, "What changed for you after an offset.",
 		query("since", "The offset of any durable event, the seq of the last answer, or 0."))
 )
 

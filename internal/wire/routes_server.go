@@ -11,7 +11,6 @@ var (
 
 // Routes that the former page needs.
 var (
-	GetGroupChats = route[None, []Raw](http.MethodGet, "/api/groupChats", Bearer, "Your group chats. There are none yet.")
-	PostTourDone  = route[None, Succeeded](http.MethodPost, "/api/auth/tour/skip", Bearer, "Say that you have seen the tour. There is none.",
+	PostTourDone = route[None, Succeeded](http.MethodPost, "/api/auth/tour/skip", Bearer, "Say that you have seen the tour. There is none.",
 		also("/api/auth/tour/complete", "/api/auth/onboarding/remind-later"))
 )

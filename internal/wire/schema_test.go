@@ -120,22 +120,22 @@ func newDescription() *Description {
 func TestShapeThatGoesBothWaysIsDescribedTwice(t *testing.T) {
 	d := newDescription()
 
-	fromServer, err := d.add(reflect.TypeFor[Receipt](), false)
+	fromServer, err := d.add(reflect.TypeFor[Reaction](), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fromClient, err := d.add(reflect.TypeFor[Receipt](), true)
+	fromClient, err := d.add(reflect.TypeFor[Reaction](), true)
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	if got, want := []string{fromServer.Ref, fromClient.Ref}, []string{"Receipt", "ReceiptInput"}; !cmp.Equal(got, want) {
+	if got, want := []string{fromServer.Ref, fromClient.Ref}, []string{"Reaction", "ReactionInput"}; !cmp.Equal(got, want) {
 		t.Errorf("names are %q, want %q", got, want)
 	}
-	if got, want := d.Shapes["Receipt"].Required, []string{"user", "at"}; !cmp.Equal(got, want) {
+	if got, want := d.Shapes["Reaction"].Required, []string{"user", "emoji", "createdAt"}; !cmp.Equal(got, want) {
 		t.Errorf("the server's shape requires %q, want %q", got, want)
 	}
-	if got := d.Shapes["ReceiptInput"]; got.Required != nil || got.AdditionalProperties != nil {
+	if got := d.Shapes["ReactionInput"]; got.Required != nil || got.AdditionalProperties != nil {
 		t.Errorf("the client's shape is not open: %+v", got)
 	}
 }
@@ -145,7 +145,7 @@ func TestFieldsAreDescribedByTheirTypes(t *testing.T) {
 		base
 		Author id.User          `json:"author"`
 		Group  *id.Group        `json:"group"`
-		Reply  *Receipt         `json:"reply,omitzero"`
+		Reply  *Reaction        `json:"reply,omitzero"`
 		Counts map[string]int   `json:"counts"`
 		Notes  []*string        `json:"notes,omitempty"`
 		Hidden func()           `json:"-"`
@@ -165,7 +165,7 @@ func TestFieldsAreDescribedByTheirTypes(t *testing.T) {
 			"at":     {Ref: "Time"},
 			"author": {Ref: "UserID"},
 			"group":  {AnyOf: []*jsonschema.Schema{{Ref: "GroupID"}, {Type: "null"}}},
-			"reply":  {Ref: "Receipt"},
+			"reply":  {Ref: "Reaction"},
 			"counts": {Type: "object", AdditionalProperties: &jsonschema.Schema{Type: "integer"}},
 			"notes":  {Type: "array", Items: &jsonschema.Schema{Types: []string{"string", "null"}}},
 			"ratio":  {Type: "number"},
@@ -213,13 +213,13 @@ type asText struct {
 }
 
 func TestTwoTypesOfOneNameAreRefused(t *testing.T) {
-	type Receipt struct{}
+	type Reaction struct{}
 	d := newDescription()
 	if _, err := d.add(reflect.TypeFor[Message](), false); err != nil {
 		t.Fatal(err)
 	}
 
-	_, err := d.add(reflect.TypeFor[Receipt](), false)
+	_, err := d.add(reflect.TypeFor[Reaction](), false)
 
-	refused(t, err, "name Receipt too")
+	refused(t, err, "name Reaction too")
 }

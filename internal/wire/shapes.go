@@ -15,36 +15,69 @@ type Person struct {
 	ProfilePhoto string  `json:"profilePhoto"`
 }
 
-// A Message is a message as its participants see it.
+// A Message is a message as its participants see it: between two people, or in a group.
 type Message struct {
-	ID              id.Message  `json:"_id"`
-	Seq             order.Seq   `json:"seq"` // its place in the order of its conversation
-	Sender          Person      `json:"sender"`
-	Recipient       Person      `json:"recipient"`
-	GroupChat       *id.Group   `json:"groupChat"` // null in a direct message
-	Content         string      `json:"content"`   // plain text
-	Attachment      *string     `json:"attachment"`
-	Read            bool        `json:"read"` // the recipient has read it
-	ReadBy          []Receipt   `json:"readBy"`
-	DeliveredTo     []Receipt   `json:"deliveredTo"`
-	Edited          bool        `json:"edited"`
-	EditedAt        time.Time   `json:"editedAt,omitzero"`
-	Reactions       []Reaction  `json:"reactions"`
-	IsDeletedForAll bool        `json:"isDeletedForAll"`
-	DeletedForAll   *Deletion   `json:"deletedForAll,omitzero"`
-	DeletedFor      []DeletedBy `json:"deletedFor"`
-	IsDeleted       bool        `json:"isDeleted,omitzero"`   // a tombstone: content and attachment are gone
-	DeletedType     string      `json:"deletedType,omitzero"` // "all" for a tombstone
-	CreatedAt       time.Time   `json:"createdAt"`
-	Version         int         `json:"__v"`                // always 0
-	TempID          string      `json:"_tempId,omitzero"`   // the sender's own name for it; sent to the sender only
-	MessageID       *id.Message `json:"messageId,omitzero"` // in message:edited: the same as _id
+	ID              id.Message    `json:"_id"`
+	Seq             order.Seq     `json:"seq"` // its place in the order of its conversation
+	Sender          Person        `json:"sender"`
+	Recipient       Person        `json:"recipient,omitzero"` // absent in a group
+	GroupChat       *id.Group     `json:"groupChat"`          // null in a direct message
+	Content         string        `json:"content"`            // plain text
+	Attachment      *string       `json:"attachment"`
+	VoiceNote       *VoiceNote    `json:"voiceNote,omitzero"`
+	ContentWarning  *string       `json:"contentWarning,omitzero"` // what the content may upset; shown in its place at first
+	ReplyTo         *id.Message   `json:"replyTo,omitzero"`        // the message that it answers
+	Quote           *Quote        `json:"quote,omitzero"`          // the beginning of that message, as far as the reader can see it
+	Read            bool          `json:"read"`                    // the recipient has read it; in a group, somebody has
+	ReadBy          []ReadBy      `json:"readBy"`                  // members of the group, at most 50; empty in a direct message
+	DeliveredTo     []DeliveredTo `json:"deliveredTo"`             // the same of devices that it has reached
+	ReadCount       int           `json:"readCount,omitzero"`      // members who have read it, those included whom readBy leaves out
+	DeliveredCount  int           `json:"deliveredCount,omitzero"` // members whom it has reached
+	Edited          bool          `json:"edited"`
+	EditedAt        time.Time     `json:"editedAt,omitzero"`
+	Reactions       []Reaction    `json:"reactions"`
+	IsDeletedForAll bool          `json:"isDeletedForAll"`
+	DeletedForAll   *Deletion     `json:"deletedForAll,omitzero"`
+	DeletedFor      []DeletedBy   `json:"deletedFor"`
+	IsDeleted       bool          `json:"isDeleted,omitzero"`   // a tombstone: content and attachment are gone
+	DeletedType     string        `json:"deletedType,omitzero"` // "all" for a tombstone
+	CreatedAt       time.Time     `json:"createdAt"`
+	Version         int           `json:"__v"`                  // always 0
+	TempID          string        `json:"_tempId,omitzero"`     // the sender's own name for it; sent to the sender only
+	MessageID       *id.Message   `json:"messageId,omitzero"`   // in message:edited and group:message_edited: the same as _id
+	GroupChatID     *id.Group     `json:"groupChatId,omitzero"` // in group:message_edited: the same as groupChat
 }
 
-// A Receipt says when a member of a group read a message or had it delivered.
-type Receipt struct {
-	User id.User   `json:"user"`
-	At   time.Time `json:"at"`
+// A VoiceNote is a recorded voice.
+type VoiceNote struct {
+	URL      string  `json:"url"`      // as the upload answered it
+	Duration float64 `json:"duration"` // seconds
+}
+
+// A Quote is the short form of a message in its answers, as it is when it is read.
+type Quote struct {
+	ID        id.Message `json:"_id"`
+	Sender    Person     `json:"sender"`
+	Content   string     `json:"content"`   // at most 100 characters; empty where it is deleted
+	IsDeleted bool       `json:"isDeleted"` // for everyone, or for whoever reads the answer
+}
+
+// A ReadBy says that a member of a group has read a message, and when they last read in it.
+type ReadBy struct {
+	User   Member    `json:"user"`
+	ReadAt time.Time `json:"readAt"`
+}
+
+// A DeliveredTo says that a message has reached a device of a member of a group.
+type DeliveredTo struct {
+	User        Member    `json:"user"`
+	DeliveredAt time.Time `json:"deliveredAt,omitzero"` // absent where it is not known any more
+}
+
+// A Member is somebody in a list of receipts.
+type Member struct {
+	ID       id.User `json:"_id"`
+	Username string  `json:"username"`
 }
 
 // A Reaction is one person's emoji on a message.
@@ -66,25 +99,28 @@ type DeletedBy struct {
 	DeletedAt time.Time `json:"deletedAt"`
 }
 
-// A LastMessage is the newest message of a conversation in the list, with plain ids.
+// A LastMessage is the newest message of a conversation or a group in the list, with plain ids.
 type LastMessage struct {
-	ID              id.Message  `json:"_id"`
-	Seq             order.Seq   `json:"seq"`
-	Sender          id.User     `json:"sender"`
-	Recipient       id.User     `json:"recipient"`
-	GroupChat       *id.Group   `json:"groupChat"`
-	Content         string      `json:"content"`
-	Attachment      *string     `json:"attachment"`
-	Read            bool        `json:"read"`
-	ReadBy          []Receipt   `json:"readBy"`
-	DeliveredTo     []Receipt   `json:"deliveredTo"`
-	Edited          bool        `json:"edited"`
-	EditedAt        time.Time   `json:"editedAt,omitzero"`
-	Reactions       []Reaction  `json:"reactions"`
-	IsDeletedForAll bool        `json:"isDeletedForAll"`
-	DeletedFor      []DeletedBy `json:"deletedFor"`
-	CreatedAt       time.Time   `json:"createdAt"`
-	Version         int         `json:"__v"`
+	ID              id.Message    `json:"_id"`
+	Seq             order.Seq     `json:"seq"`
+	Sender          id.User       `json:"sender"`
+	Recipient       id.User       `json:"recipient,omitzero"` // absent in a group
+	GroupChat       *id.Group     `json:"groupChat"`
+	Content         string        `json:"content"`
+	Attachment      *string       `json:"attachment"`
+	VoiceNote       *VoiceNote    `json:"voiceNote,omitzero"`
+	ContentWarning  *string       `json:"contentWarning,omitzero"`
+	ReplyTo         *id.Message   `json:"replyTo,omitzero"`
+	Read            bool          `json:"read"`
+	ReadBy          []ReadBy      `json:"readBy"`      // always empty
+	DeliveredTo     []DeliveredTo `json:"deliveredTo"` // always empty
+	Edited          bool          `json:"edited"`
+	EditedAt        time.Time     `json:"editedAt,omitzero"`
+	Reactions       []Reaction    `json:"reactions"`
+	IsDeletedForAll bool          `json:"isDeletedForAll"`
+	DeletedFor      []DeletedBy   `json:"deletedFor"`
+	CreatedAt       time.Time     `json:"createdAt"`
+	Version         int           `json:"__v"`
 }
 
 // A Conversation is one row of the list.
@@ -103,20 +139,28 @@ type Conversation struct {
 	MutedUntil            *time.Time   `json:"mutedUntil"` // null where it is not muted, or until the person says otherwise
 }
 
-// NewMessage is what a client sends to write to someone.
+// NewMessage is what a client sends to write to someone, or to a group.
 type NewMessage struct {
-	RecipientID id.User `json:"recipientId"`
-	Content     string  `json:"content"`    // plain text, at most 10,000 characters once trimmed
-	Attachment  string  `json:"attachment"` // URL or path of an uploaded file
-	TempID      string  `json:"_tempId"`    // the client's own name for the attempt, at most 128 bytes; makes retries safe
+	RecipientID    id.User    `json:"recipientId,omitzero"`
+	GroupChatID    id.Group   `json:"groupChatId,omitzero"` // instead of recipientId
+	Content        string     `json:"content"`              // plain text, at most 10,000 characters once trimmed
+	Attachment     string     `json:"attachment"`           // URL or path of an uploaded file
+	VoiceNote      *VoiceNote `json:"voiceNote,omitzero"`
+	ContentWarning string     `json:"contentWarning,omitzero"` // at most 50 characters
+	ReplyTo        id.Message `json:"replyTo,omitzero"`        // a message of the same conversation
+	TempID         string     `json:"_tempId"`                 // the client's own name for the attempt, at most 128 bytes; makes retries safe
 }
 
 // PostedMessage is NewMessage as the REST door takes it.
 type PostedMessage struct {
-	Recipient  id.User `json:"recipient"`
-	Content    string  `json:"content"`
-	Attachment string  `json:"attachment"`
-	TempID     string  `json:"_tempId"` // or the Idempotency-Key header
+	Recipient      id.User    `json:"recipient,omitzero"`
+	GroupChatID    id.Group   `json:"groupChatId,omitzero"`
+	Content        string     `json:"content"`
+	Attachment     string     `json:"attachment"`
+	VoiceNote      *VoiceNote `json:"voiceNote,omitzero"`
+	ContentWarning string     `json:"contentWarning,omitzero"`
+	ReplyTo        id.Message `json:"replyTo,omitzero"`
+	TempID         string     `json:"_tempId"` // or the Idempotency-Key header
 }
 
 // A Delivery is what sending a message led to.
@@ -153,6 +197,27 @@ type EditedContent struct {
 	Content string `json:"content"`
 }
 
+// A MessageVersion is a text that a message had before it was edited.
+type MessageVersion struct {
+	Content string    `json:"content"`
+	At      time.Time `json:"at"` // from when on it was shown
+}
+
+// Emoji is a reaction to a message.
+type Emoji struct {
+	Emoji string `json:"emoji"` // at most 10 characters
+}
+
+// MessageReaction tells that somebody reacted to a message, or took that back.
+type MessageReaction struct {
+	MessageID id.Message `json:"messageId"`
+	UserID    id.User    `json:"userId"`
+	Emoji     string     `json:"emoji"`
+	Removed   bool       `json:"removed"`
+
+	GroupChatID id.Group `json:"groupChatId,omitzero"` // where the message is in a group
+}
+
 // Deleted answers a deletion.
 type Deleted struct {
 	Message      string     `json:"message"`
@@ -167,18 +232,21 @@ type MessageDeleted struct {
 	DeletedForUser id.User    `json:"deletedForUser,omitzero"` // set when deleteForAll is false
 }
 
-// MessageRead tells of a receipt: the reader's devices hear conversationWith, the sender's
-// readBy. Without a message it tells that a conversation is no longer marked as unread.
+// MessageRead tells of a receipt: the reader's devices hear conversationWith, or groupChatId,
+// the sender's readBy. Without a message it tells that a conversation is no longer marked as
+// unread.
 type MessageRead struct {
 	MessageID        id.Message `json:"messageId,omitzero"`
 	ConversationWith id.User    `json:"conversationWith,omitzero"`
+	GroupChatID      id.Group   `json:"groupChatId,omitzero"`
 	ReadBy           id.User    `json:"readBy,omitzero"`
 }
 
 // Unread counts the unread messages of a person.
 type Unread struct {
-	TotalUnread  int            `json:"totalUnread"`
-	UnreadByUser []UnreadByUser `json:"unreadByUser"`
+	TotalUnread   int             `json:"totalUnread"` // those in groups included
+	UnreadByUser  []UnreadByUser  `json:"unreadByUser"`
+	UnreadByGroup []UnreadByGroup `json:"unreadByGroup"`
 }
 
 // UnreadByUser counts the unread messages that one person sent.
@@ -190,23 +258,33 @@ type UnreadByUser struct {
 	Count        int     `json:"count"`
 }
 
+// UnreadByGroup counts the unread messages in one group.
+type UnreadByGroup struct {
+	GroupChatID id.Group `json:"groupChatId"`
+	Count       int      `json:"count"`
+}
+
 // A Sync is what changed for a person after an offset, each list in the order of seq.
 type Sync struct {
-	Seq           Offset           `json:"seq"`      // where to ask from next time
-	Reload        bool             `json:"reload"`   // too much changed: load again; only conversations and counts are filled
-	Messages      []Message        `json:"messages"` // new ones
-	Changed       []Message        `json:"changed"`  // older ones in their newest state
-	Deleted       []DeletedMessage `json:"deleted"`
-	Notifications []Notification   `json:"notifications"`
-	Conversations []Conversation   `json:"conversations"`
-	Counts        Counts           `json:"counts"`
+	Seq           Offset             `json:"seq"`      // where to ask from next time
+	Reload        bool               `json:"reload"`   // too much changed: load again; only conversations, groups and counts are filled
+	Messages      []Message          `json:"messages"` // new ones
+	Changed       []Message          `json:"changed"`  // older ones in their newest state
+	Deleted       []DeletedMessage   `json:"deleted"`
+	Notifications []Notification     `json:"notifications"`
+	Conversations []Conversation     `json:"conversations"`
+	Groups        []GroupRow         `json:"groups"`
+	GroupsLeft    []id.Group         `json:"groupsLeft"` // groups that you are no longer in
+	GroupReads    []GroupMessageRead `json:"groupReads"` // how far other members have read
+	Counts        Counts             `json:"counts"`
 }
 
 // A DeletedMessage is a message that is gone since the offset.
 type DeletedMessage struct {
 	MessageID        id.Message `json:"messageId"`
 	DeleteForAll     bool       `json:"deleteForAll"`
-	ConversationWith id.User    `json:"conversationWith"`
+	ConversationWith id.User    `json:"conversationWith,omitzero"`
+	GroupChatID      id.Group   `json:"groupChatId,omitzero"` // instead of conversationWith
 }
 
 // Counts are the numbers on the badges.

@@ -8,15 +8,15 @@ import (
 
 type conversation struct{}
 
-// ConversationID identifies a conversation of two people; it is the same for both.
+// ConversationID identifies a conversation; it is the same for all who take part.
 type ConversationID = id.ID[conversation]
 
 // A ConversationState is what a person has set for a conversation. The lists name the person
 // alone: what the other one has set is theirs to know.
 type ConversationState struct {
 	ID                ConversationID `json:"_id"`
-	Participants      []id.User      `json:"participants"` // both people; one for notes to oneself
-	GroupChat         *id.Group      `json:"groupChat"`    // always null here
+	Participants      []id.User      `json:"participants"` // both people; one for notes to oneself; none for a group
+	GroupChat         *id.Group      `json:"groupChat"`    // null between people
 	ArchivedBy        []id.User      `json:"archivedBy"`
 	MutedBy           []MutedBy      `json:"mutedBy"`
 	UnreadFor         []UnreadFor    `json:"unreadFor"`
@@ -87,7 +87,8 @@ type LastReadUpdated struct {
 
 // ReadUpTo is what a client sends to say how far it has read in a conversation.
 type ReadUpTo struct {
-	ConversationWith  id.User    `json:"conversationWith"`
+	ConversationWith  id.User    `json:"conversationWith,omitzero"`
+	GroupChatID       id.Group   `json:"groupChatId,omitzero"` // instead of conversationWith
 	LastReadMessageID id.Message `json:"lastReadMessageId"`
 }
 
@@ -107,6 +108,7 @@ type MessageRef struct {
 // recipient.
 type MessageDelivered struct {
 	MessageID   id.Message `json:"messageId"`
+	GroupChatID id.Group   `json:"groupChatId,omitzero"` // where it was sent to a group
 	UserID      id.User    `json:"userId"`               // the recipient
 	DeliveredAt time.Time  `json:"deliveredAt,omitzero"` // absent where a recovered socket is told what it missed
 }
@@ -118,6 +120,30 @@ type Noted struct {
 
 // Note shows whatever an event led to as done.
 func Note[T any](T) Noted { return Noted{Success: true} }
+
+// A DraftText is what a person has written and not sent.
+type DraftText struct {
+	Text    string     `json:"text"` // at most 10,000 characters; empty, and no replyTo: nothing is kept any more
+	ReplyTo id.Message `json:"replyTo,omitzero"`
+}
+
+// A NewDraft is what a person has written and not sent in a conversation.
+type NewDraft struct {
+	ConversationWith id.User
+	GroupChatID      id.Group // instead of ConversationWith
+	Text             string
+	ReplyTo          id.Message
+}
+
+// A SavedDraft is what is kept of what a person has written in a conversation and not sent:
+// nothing where text is empty and replyTo is null.
+type SavedDraft struct {
+	ConversationWith id.User     `json:"conversationWith,omitzero"`
+	GroupChatID      id.Group    `json:"groupChatId,omitzero"` // instead of conversationWith
+	Text             string      `json:"text"`
+	ReplyTo          *id.Message `json:"replyTo"`
+	UpdatedAt        time.Time   `json:"updatedAt"`
+}
 
 // A MediaQuery asks for a part of the attachments of a conversation.
 type MediaQuery struct {
@@ -137,4 +163,16 @@ type MediaItem struct {
 	Attachment string     `json:"attachment"`
 	Sender     Person     `json:"sender"`
 	CreatedAt  time.Time  `json:"createdAt"`
+}
+
+// A MessageQuery asks for messages by their words.
+type MessageQuery struct {
+	Text string
+	ListQuery
+}
+
+// A Found is a page of what a search found.
+type Found struct {
+	Page[Message]
+	Incomplete bool // it stops before the oldest messages: they are not looked through yet
 }

@@ -44,6 +44,26 @@ type OnlineCount struct {
 	Count int `json:"count"`
 }
 
+// Typed says that somebody is writing, or has stopped, in a conversation or a group.
+type Typed struct {
+	RecipientID id.User  `json:"recipientId,omitzero"`
+	GroupChatID id.Group `json:"groupChatId,omitzero"` // instead of recipientId
+	IsTyping    bool     `json:"isTyping"`
+}
+
+// Typing tells that somebody is writing to you, or has stopped.
+type Typing struct {
+	UserID   id.User `json:"userId"`
+	IsTyping bool    `json:"isTyping"`
+}
+
+// GroupTyping tells that somebody is writing in a group, or has stopped.
+type GroupTyping struct {
+	GroupChatID id.Group `json:"groupChatId"`
+	UserID      id.User  `json:"userId"`
+	IsTyping    bool     `json:"isTyping"`
+}
+
 // ConnectionLimit tells a socket that it must leave because its user has too many.
 type ConnectionLimit struct {
 	Message string `json:"message"`

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -45,6 +46,9 @@ type sharedServer struct {
 	server *Server
 	uri    string
 	err    error
+
+	mu   sync.Mutex
+	idle []string // databases that are empty
 }
 
 // start returns the URI of the server that tests share: the one of MONGODB_TEST_URI, or one that
@@ -62,10 +66,38 @@ func (s *sharedServer) start(ctx context.Context) (string, error) {
 }
 
 func (s *sharedServer) close() error {
-	if s.server == nil {
-		return nil
+	if s.server != nil {
+		return s.server.Close()
 	}
-	return s.server.Close()
+	var errs []error
+	for _, name := range s.idle {
+		errs = append(errs, drop(s.uri, name))
+	}
+	return errors.Join(errs...)
+}
+
+// take returns the name of an empty database, or a new one.
+func (s *sharedServer) take() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.idle); n > 0 {
+		name := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		return name
+	}
+	return newName()
+}
+
+func (s *sharedServer) give(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idle = append(s.idle, name)
+}
+
+func newName() string {
+	random := make([]byte, 6)
+	_, _ = rand.Read(random) // never fails
+	return "test_" + hex.EncodeToString(random)
 }
 
 // Database returns a URI of a database that nobody has used, on the server that the tests of the
@@ -73,20 +105,46 @@ func (s *sharedServer) close() error {
 // A test is skipped where no mongod can be had, and fails there under CI=true.
 func Database(t testing.TB) string {
 	t.Helper()
-	if !shared.owned {
-		t.Fatal("the TestMain of this package does not use mongod.Around")
-	}
-	server, err := shared.start(context.WithoutCancel(t.Context()))
-	need(t, err)
-	random := make([]byte, 6)
-	_, _ = rand.Read(random) // never fails
-	name := "test_" + hex.EncodeToString(random)
+	server, name := sharedURI(t), newName()
 	t.Cleanup(func() {
 		if err := drop(server, name); err != nil {
 			t.Errorf("drop the database of the test: %v", err)
 		}
 	})
 	return withDatabase(server, name)
+}
+
+// Emptied is Database for a test that does not care whether the collections and the indexes are
+// there already: it may get one that an earlier test has used, without its documents. Making
+// collections and indexes takes longer than most tests.
+func Emptied(t testing.TB) string {
+	t.Helper()
+	server, name := sharedURI(t), shared.take()
+	t.Cleanup(func() {
+		if t.Failed() {
+			if err := drop(server, name); err != nil {
+				t.Errorf("drop the database of the test: %v", err)
+			}
+			return
+		}
+		if err := empty(server, name); err != nil {
+			t.Errorf("empty the database of the test: %v", err)
+			return
+		}
+		shared.give(name)
+	})
+	return withDatabase(server, name)
+}
+
+// sharedURI is that of the server that the tests of the package share.
+func sharedURI(t testing.TB) string {
+	t.Helper()
+	if !shared.owned {
+		t.Fatal("the TestMain of this package does not use mongod.Around")
+	}
+	server, err := shared.start(context.WithoutCancel(t.Context()))
+	need(t, err)
+	return server
 }
 
 // ForTest starts a server of its own for a test that harms it, and ends it with the test. A test
@@ -127,7 +185,28 @@ func need(t testing.TB, err error) {
 
 // drop removes the databases whose names begin with a name.
 func drop(uri, name string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), commandTimeout)
+	return eachDatabase(uri, name, func(ctx context.Context, d *mongo.Database) error { return d.Drop(ctx) })
+}
+
+// empty removes the documents of these databases.
+func empty(uri, name string) error {
+	return eachDatabase(uri, name, func(ctx context.Context, d *mongo.Database) error {
+		collections, err := d.ListCollectionNames(ctx, bson.D{{Key: "type", Value: "collection"}})
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, c := range collections {
+			_, err := d.Collection(c).DeleteMany(ctx, bson.D{})
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// eachDatabase calls fn for each database whose name begins with a name.
+func eachDatabase(uri, name string, fn func(context.Context, *mongo.Database) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), cleanTimeout)
 	defer cancel()
 	return withClient(ctx, uri, func(c *mongo.Client) error {
 		names, err := c.ListDatabaseNames(ctx, bson.D{{Key: "name", Value: bson.Regex{Pattern: "^" + name}}})
@@ -136,11 +215,15 @@ func drop(uri, name string) error {
 		}
 		var errs []error
 		for _, n := range names {
-			errs = append(errs, c.Database(n).Drop(ctx))
+			errs = append(errs, fn(ctx, c.Database(n)))
 		}
 		return errors.Join(errs...)
 	})
 }
+
+// cleanTimeout is what the databases of a test may take to go. A transaction that the test left
+// open holds them for up to a minute.
+const cleanTimeout = 90 * time.Second
 
 // withDatabase puts the name of a database into a URI, which may have one.
 func withDatabase(uri, database string) string {

@@ -115,6 +115,9 @@ func (c *catalogue) operation(d *wire.Description, r *wire.RouteSpec) (*operatio
 	if err != nil {
 		return nil, err
 	}
+	if r.GivesFile {
+		answer = binary()
+	}
 	answer.Description = http.StatusText(r.Status)
 	op := &operation{
 		OperationID: operationID(r),
@@ -129,12 +132,28 @@ func (c *catalogue) operation(d *wire.Description, r *wire.RouteSpec) (*operatio
 		op.Responses = append(op.Responses, member{strconv.Itoa(http.StatusTooManyRequests), object{{"$ref", "#/components/responses/TooManyRequests"}}})
 	}
 	op.Responses = append(op.Responses, member{"default", object{{"$ref", "#/components/responses/Problem"}}})
+	if r.FileField != "" {
+		op.RequestBody = form(r.FileField)
+	}
 	if body := d.Body(r); body != nil {
 		if op.RequestBody, err = c.body(body, "routes/"+r.Key()+".body.json"); err != nil {
 			return nil, err
 		}
 	}
 	return op, nil
+}
+
+// binary describes an answer that is a file.
+func binary() *content {
+	return &content{Content: map[string]mediaType{"*/*": {Schema: &jsonschema.Schema{Type: "string", Format: "binary"}}}}
+}
+
+// form describes a body that brings a file in a field.
+func form(field string) *content {
+	return &content{Content: map[string]mediaType{"multipart/form-data": {Schema: &jsonschema.Schema{
+		Type: "object", Required: []string{field},
+		Properties: map[string]*jsonschema.Schema{field: {Type: "string", Format: "binary"}},
+	}}}}
 }
 
 // tooMany describes the refusal of a request that is one too many.

@@ -163,14 +163,24 @@ func (w *tsWriter) routes(c *catalogue, d *wire.Description) {
 	w.print("\n/** The routes of the REST door, by method and path. */\nexport interface Routes {\n")
 	for _, r := range c.routes {
 		w.print(doc("  ", r.Doc), "  ", quote(r.String()), ": {\n")
-		w.print("    body: ", w.expr(d.Body(r), "    "), "\n")
+		w.print("    body: ", w.body(d, r), "\n")
 		w.print("    answer: ", w.answer(d, r), "\n")
 		w.print("    query: ", query(r), "\n  }\n")
 	}
 	w.print("}\n")
 }
 
+func (w *tsWriter) body(d *wire.Description, r *wire.RouteSpec) string {
+	if r.FileField != "" {
+		return "FormData"
+	}
+	return w.expr(d.Body(r), "    ")
+}
+
 func (w *tsWriter) answer(d *wire.Description, r *wire.RouteSpec) string {
+	if r.GivesFile {
+		return "Blob"
+	}
 	s := d.Result(r)
 	if s == nil {
 		return "undefined"

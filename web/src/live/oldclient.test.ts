@@ -168,7 +168,7 @@ test('the conversations page: list, thread, person, reading, sending', async () 
 
   const [list, groups] = await Promise.all([
     bob.get<Conversation[]>('GET', '/api/messages/list', '/api/messages/list'),
-    bob.get<unknown[]>('GET', '/api/groupChats', '/api/groupChats'),
+    bob.get<unknown[]>('GET', '/api/groupChats', '/api/groupchats'),
   ])
   expect(groups).toEqual([])
   expect(list).toMatchObject([{ _id: annID, unread: 1, unreadCount: 1, otherUser: { ...person, _id: annID }, lastMessage: { _id: sent._id, sender: annID, content: sent.content } }])
@@ -242,7 +242,7 @@ test('whoever comes is told by both families of events', async () => {
 test('paths are found in any case and with a slash at the end', async () => {
   const page = await signUp()
   for (const [path, pattern] of [
-    ['/api/groupchats', '/api/groupChats'], ['/api/groupChats/', '/api/groupChats'], ['/API/Messages/List/', '/api/messages/list'],
+    ['/api/groupchats', '/api/groupchats'], ['/api/groupChats/', '/api/groupchats'], ['/API/Messages/List/', '/api/messages/list'],
     ['/api/messages/', '/api/messages'], ['/api/messages/conversations', '/api/messages/conversations'], ['/api/Auth/Me', '/api/auth/me'],
   ] as const) {
     await page.get('GET', path, pattern)

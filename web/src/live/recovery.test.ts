@@ -1,7 +1,7 @@
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { fromServer } from '../wire/examples.gen'
-import type { ClientToServer, Message, NewMessage, Reply, Sent, ServerToClient, SignedUp } from '../wire/wire.gen'
+import type { ClientToServer, GroupCard, Message, NewMessage, Reply, Sent, ServerToClient, SignedUp } from '../wire/wire.gen'
 import { checkAck, checkAnswer, hold } from './contract'
 import { Server } from './server'
 
@@ -204,7 +204,10 @@ test('nobody recovers with the pid of another person, or with one that was chang
 
 test('every durable event that a client hears moves its offset, and no other one does', async () => {
   const [ann, bob] = [await signUp(), await signUp()]
-  const durable = new Set(['message:new', 'message:sent', 'message:edited', 'message:deleted', 'message:read', 'message:delivered', 'conversation:read'])
+  const durable = new Set([
+    'message:new', 'message:sent', 'message:edited', 'message:deleted', 'message:read', 'message:delivered', 'message:reaction', 'conversation:read',
+    'group:message_new', 'group:message_edited', 'group:message_deleted', 'group:message_read', 'group:updated', 'group:removed',
+  ])
   const met = new Set<string>()
   const wrong: string[] = []
   const checks: (() => void)[] = []
@@ -243,6 +246,34 @@ test('every durable event that a client hears moves its offset, and no other one
   const list = (await (await fetch(`${server.url}/api/messages/${ann.user._id}`, { headers: { Authorization: `Bearer ${bob.accessToken}` } })).json()) as Message[]
   await bobSocket.timeout(patience).emitWithAck('conversation:read', { conversationWith: ann.user._id, lastReadMessageId: list.at(-1)?._id ?? '' })
   await upTo
+  const reacted = heard(bobSocket, 'message:reaction')
+  await call('POST', ann.accessToken, `messages/${message._id}/react`, { emoji: '👍' })
+  await reacted
+  const writes = [heard(bobSocket, 'typing'), heard(bobSocket, 'user_typing')]
+  annSocket.emit('typing', { recipientId: bob.user._id, isTyping: true })
+  await Promise.all(writes)
+  const kept = heard(annSocket, 'draft:changed')
+  await call('PUT', ann.accessToken, `messages/conversations/${bob.user._id}/draft`, { text: 'later' })
+  await kept
+  const invited = heard(bobSocket, 'group:updated')
+  await call('POST', ann.accessToken, 'groupchats/create', { name: 'Both of us', memberIds: [bob.user._id] })
+  const group = ((await invited) as GroupCard).groupChatId
+  const inGroup = heard(bobSocket, 'group:message_new')
+  await send(annSocket, { groupChatId: group, content: 'to both', _tempId: 'g1' })
+  const told = (await inGroup) as Message
+  const writesInGroup = heard(bobSocket, 'group:typing')
+  annSocket.emit('typing', { groupChatId: group, isTyping: true })
+  await writesInGroup
+  const readInGroup = heard(annSocket, 'group:message_read')
+  await call('PUT', bob.accessToken, `groupchats/${group}/last-read`, { messageId: told._id })
+  await readInGroup
+  const goneInGroup = heard(bobSocket, 'group:message_deleted')
+  await call('PUT', ann.accessToken, `messages/${told._id}`, { content: 'to both of us' })
+  await call('DELETE', ann.accessToken, `messages/${told._id}?deleteForAll=true`)
+  await goneInGroup
+  const removed = heard(bobSocket, 'group:removed')
+  await call('POST', ann.accessToken, `groupchats/${group}/remove-member`, { memberId: bob.user._id })
+  await removed
   const deleted = heard(bobSocket, 'message:deleted')
   await call('PUT', ann.accessToken, `messages/${message._id}`, { content: 'edited' })
   await call('DELETE', ann.accessToken, `messages/${message._id}?deleteForAll=true`)

@@ -150,6 +150,12 @@ export const fromServer = {
     "lastReadMessageId": "68b9d2b05c6d7e8f90a1b2c3",
     "userId": "68a4f1379b1d3e5f7a6b8c02"
   } satisfies wire.ConversationRead,
+  'message:reaction': {
+    "messageId": "68b9d2a4e1f2031425364758",
+    "userId": "68a4f1379b1d3e5f7a6b8c02",
+    "emoji": "👍",
+    "removed": false
+  } satisfies wire.MessageReaction,
   'message:error': {
     "error": "Message must have content, attachment, or voice note",
     "message": "Message must have content, attachment, or voice note",
@@ -157,6 +163,93 @@ export const fromServer = {
     "timestamp": "2026-03-02T08:14:07.318Z",
     "_tempId": "temp_1772439247290_k3x9q2w7a"
   } satisfies wire.Failure,
+  'draft:changed': {
+    "conversationWith": "68a4f1379b1d3e5f7a6b8c02",
+    "text": "I meant to say",
+    "replyTo": "68b9d2b05c6d7e8f90a1b2c3",
+    "updatedAt": "2026-03-02T08:18:00.250Z"
+  } satisfies wire.SavedDraft,
+  'group:message_new': {
+    "_id": "68b9d30c6d7e8f90a1b2c3d4",
+    "seq": 43,
+    "sender": {
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg"
+    },
+    "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+    "content": "Who brings the cake?",
+    "attachment": null,
+    "read": false,
+    "readBy": [],
+    "deliveredTo": [],
+    "edited": false,
+    "reactions": [],
+    "isDeletedForAll": false,
+    "deletedFor": [],
+    "createdAt": "2026-03-02T08:15:51.020Z",
+    "__v": 0
+  } satisfies wire.Message,
+  'group:message_edited': {
+    "_id": "68b9d30c6d7e8f90a1b2c3d4",
+    "seq": 43,
+    "sender": {
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg"
+    },
+    "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+    "content": "Who brings the cakes?",
+    "attachment": null,
+    "read": false,
+    "readBy": [],
+    "deliveredTo": [],
+    "edited": true,
+    "reactions": [],
+    "isDeletedForAll": false,
+    "deletedFor": [],
+    "createdAt": "2026-03-02T08:15:51.020Z",
+    "__v": 0,
+    "editedAt": "2026-03-02T08:16:20.500Z",
+    "messageId": "68b9d30c6d7e8f90a1b2c3d4",
+    "groupChatId": "68b5c07d2e3f4a5b6c7d8e90"
+  } satisfies wire.Message,
+  'group:message_deleted': {
+    "groupChatId": "68b5c07d2e3f4a5b6c7d8e90",
+    "messageId": "68b9d30c6d7e8f90a1b2c3d4",
+    "deleteForAll": true
+  } satisfies wire.GroupMessageDeleted,
+  'group:message_read': {
+    "groupChatId": "68b5c07d2e3f4a5b6c7d8e90",
+    "messageId": "68b9d30c6d7e8f90a1b2c3d4",
+    "userId": "68a4f1379b1d3e5f7a6b8c02"
+  } satisfies wire.GroupMessageRead,
+  'group:updated': {
+    "groupChatId": "68b5c07d2e3f4a5b6c7d8e90",
+    "name": "Choir & friends",
+    "description": "Tuesdays at seven",
+    "avatar": "",
+    "memberCount": 3,
+    "updatedAt": "2026-03-01T18:00:00.000Z"
+  } satisfies wire.GroupCard,
+  'group:removed': {
+    "groupChatId": "68b5c07d2e3f4a5b6c7d8e90"
+  } satisfies wire.GroupRemoved,
+  typing: {
+    "userId": "68a4f0c29b1d3e5f7a6b8c01",
+    "isTyping": true
+  } satisfies wire.Typing,
+  user_typing: {
+    "userId": "68a4f0c29b1d3e5f7a6b8c01",
+    "isTyping": true
+  } satisfies wire.Typing,
+  'group:typing': {
+    "groupChatId": "68b5c07d2e3f4a5b6c7d8e90",
+    "userId": "68a4f0c29b1d3e5f7a6b8c01",
+    "isTyping": true
+  } satisfies wire.GroupTyping,
 }
 
 /** Payloads of the events that a client sends. */
@@ -174,6 +267,10 @@ export const fromClient = {
     "conversationWith": "68a4f1379b1d3e5f7a6b8c02",
     "lastReadMessageId": "68b9d2b05c6d7e8f90a1b2c3"
   } satisfies wire.ReadUpTo,
+  typing: {
+    "recipientId": "68a4f1379b1d3e5f7a6b8c02",
+    "isTyping": true
+  } satisfies wire.Typed,
   ping: {} satisfies unknown,
   echo: {
     "hello": "Bob"
@@ -270,6 +367,40 @@ export const bodies = {
   'PATCH /api/privacy/settings': {
     "whoCanMessage": "followers"
   } satisfies wire.PrivacyChange,
+  'POST /api/groupchats/create': {
+    "name": "Choir & friends",
+    "description": "Tuesdays at seven",
+    "avatar": "",
+    "memberIds": [
+      "68a4f1379b1d3e5f7a6b8c02",
+      "68a4f2519b1d3e5f7a6b8c03"
+    ]
+  } satisfies wire.NewGroup,
+  'PUT /api/groupchats/{id}': {
+    "name": "Choir & friends",
+    "description": "Tuesdays at seven",
+    "avatar": ""
+  } satisfies wire.GroupChange,
+  'POST /api/groupchats/{id}/add-members': {
+    "memberIds": [
+      "68a4f2519b1d3e5f7a6b8c03"
+    ]
+  } satisfies wire.GroupMembers,
+  'POST /api/groupchats/{id}/remove-member': {
+    "memberId": "68a4f2519b1d3e5f7a6b8c03"
+  } satisfies wire.GroupMemberRef,
+  'POST /api/groupchats/{id}/admins': {
+    "memberId": "68a4f1379b1d3e5f7a6b8c02"
+  } satisfies wire.GroupMemberRef,
+  'POST /api/groupchats/{id}/mute': {
+    "duration": 8
+  } satisfies wire.Muting,
+  'PUT /api/groupchats/{id}/last-read': {
+    "messageId": "68b9d30c6d7e8f90a1b2c3d4"
+  } satisfies wire.LastRead,
+  'PUT /api/groupchats/{id}/draft': {
+    "text": "I bring two"
+  } satisfies wire.DraftText,
   'POST /api/messages': {
     "recipient": "68a4f1379b1d3e5f7a6b8c02",
     "content": "Hello Bob, is the 9:30 still on?",
@@ -279,6 +410,16 @@ export const bodies = {
   'PUT /api/messages/{id}': {
     "content": "Hello Bob, is the 10:30 still on?"
   } satisfies wire.EditedContent,
+  'POST /api/messages/{id}/react': {
+    "emoji": "👍"
+  } satisfies wire.Emoji,
+  'DELETE /api/messages/{id}/react': {
+    "emoji": "👍"
+  } satisfies wire.Emoji,
+  'PUT /api/messages/conversations/{userId}/draft': {
+    "text": "I meant to say",
+    "replyTo": "68b9d2b05c6d7e8f90a1b2c3"
+  } satisfies wire.DraftText,
   'POST /api/messages/conversations/{userId}/mute': {
     "duration": 8
   } satisfies wire.Muting,
@@ -661,6 +802,810 @@ export const answers = {
     },
     "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
   } satisfies wire.Answered<wire.PrivacyChanged>,
+  'POST /api/upload/chat-attachment': {
+    "url": "/upload/image/8d1f4a7be20c4f5ea9b3.jpg",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Uploaded>,
+  'POST /api/upload/voice-note': {
+    "url": "/upload/file/5c0f2b6de1a94b7c8d3e.webm",
+    "duration": 4.2,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.VoiceUploaded>,
+  'GET /api/groupchats': [
+    {
+      "_id": "68b5c07d2e3f4a5b6c7d8e90",
+      "name": "Choir & friends",
+      "description": "Tuesdays at seven",
+      "avatar": "",
+      "members": [
+        {
+          "_id": "68a4f0c29b1d3e5f7a6b8c01",
+          "id": "68a4f0c29b1d3e5f7a6b8c01",
+          "username": "ann",
+          "displayName": "Ann Archer",
+          "profilePhoto": "/uploads/ann.jpg",
+          "isAdmin": true,
+          "joinedAt": "2026-03-01T18:00:00.000Z"
+        },
+        {
+          "_id": "68a4f1379b1d3e5f7a6b8c02",
+          "id": "68a4f1379b1d3e5f7a6b8c02",
+          "username": "bob",
+          "displayName": "Bob Baker",
+          "profilePhoto": "",
+          "isAdmin": false,
+          "joinedAt": "2026-03-01T18:00:00.000Z"
+        },
+        {
+          "_id": "68a4f2519b1d3e5f7a6b8c03",
+          "id": "68a4f2519b1d3e5f7a6b8c03",
+          "username": "cay",
+          "displayName": "Cay Carter",
+          "profilePhoto": "",
+          "isAdmin": false,
+          "joinedAt": "2026-03-01T18:00:00.000Z"
+        }
+      ],
+      "memberCount": 3,
+      "createdAt": "2026-03-01T18:00:00.000Z",
+      "updatedAt": "2026-03-02T08:15:51.020Z",
+      "seq": 12,
+      "__v": 0,
+      "creator": "68a4f0c29b1d3e5f7a6b8c01",
+      "admins": [
+        "68a4f0c29b1d3e5f7a6b8c01"
+      ],
+      "lastMessage": {
+        "_id": "68b9d30c6d7e8f90a1b2c3d4",
+        "seq": 43,
+        "sender": "68a4f0c29b1d3e5f7a6b8c01",
+        "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+        "content": "Who brings the cake?",
+        "attachment": null,
+        "read": false,
+        "readBy": [],
+        "deliveredTo": [],
+        "edited": false,
+        "reactions": [],
+        "isDeletedForAll": false,
+        "deletedFor": [],
+        "createdAt": "2026-03-02T08:15:51.020Z",
+        "__v": 0
+      },
+      "unreadCount": 1,
+      "manuallyUnread": false,
+      "lastReadMessageId": null,
+      "archived": false,
+      "muted": false,
+      "mutedUntil": null
+    }
+  ] satisfies wire.Answered<wire.GroupRow[]>,
+  'POST /api/groupchats/create': {
+    "_id": "68b5c07d2e3f4a5b6c7d8e90",
+    "name": "Choir & friends",
+    "description": "Tuesdays at seven",
+    "avatar": "",
+    "members": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f1379b1d3e5f7a6b8c02",
+        "id": "68a4f1379b1d3e5f7a6b8c02",
+        "username": "bob",
+        "displayName": "Bob Baker",
+        "profilePhoto": "",
+        "isAdmin": false,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f2519b1d3e5f7a6b8c03",
+        "id": "68a4f2519b1d3e5f7a6b8c03",
+        "username": "cay",
+        "displayName": "Cay Carter",
+        "profilePhoto": "",
+        "isAdmin": false,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "memberCount": 3,
+    "createdAt": "2026-03-01T18:00:00.000Z",
+    "updatedAt": "2026-03-01T18:00:00.000Z",
+    "seq": 12,
+    "__v": 0,
+    "creator": {
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg",
+      "isAdmin": true,
+      "joinedAt": "2026-03-01T18:00:00.000Z"
+    },
+    "admins": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Group>,
+  'GET /api/groupchats/{id}': {
+    "_id": "68b5c07d2e3f4a5b6c7d8e90",
+    "name": "Choir & friends",
+    "description": "Tuesdays at seven",
+    "avatar": "",
+    "members": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f1379b1d3e5f7a6b8c02",
+        "id": "68a4f1379b1d3e5f7a6b8c02",
+        "username": "bob",
+        "displayName": "Bob Baker",
+        "profilePhoto": "",
+        "isAdmin": false,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f2519b1d3e5f7a6b8c03",
+        "id": "68a4f2519b1d3e5f7a6b8c03",
+        "username": "cay",
+        "displayName": "Cay Carter",
+        "profilePhoto": "",
+        "isAdmin": false,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "memberCount": 3,
+    "createdAt": "2026-03-01T18:00:00.000Z",
+    "updatedAt": "2026-03-02T08:15:51.020Z",
+    "seq": 12,
+    "__v": 0,
+    "creator": {
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg",
+      "isAdmin": true,
+      "joinedAt": "2026-03-01T18:00:00.000Z"
+    },
+    "admins": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "lastMessage": {
+      "_id": "68b9d30c6d7e8f90a1b2c3d4",
+      "seq": 43,
+      "sender": "68a4f0c29b1d3e5f7a6b8c01",
+      "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+      "content": "Who brings the cake?",
+      "attachment": null,
+      "read": false,
+      "readBy": [],
+      "deliveredTo": [],
+      "edited": false,
+      "reactions": [],
+      "isDeletedForAll": false,
+      "deletedFor": [],
+      "createdAt": "2026-03-02T08:15:51.020Z",
+      "__v": 0
+    },
+    "unreadCount": 1,
+    "manuallyUnread": false,
+    "lastReadMessageId": null,
+    "archived": false,
+    "muted": false,
+    "mutedUntil": null,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.GroupSeat>,
+  'PUT /api/groupchats/{id}': {
+    "_id": "68b5c07d2e3f4a5b6c7d8e90",
+    "name": "Choir & friends",
+    "description": "Tuesdays at seven",
+    "avatar": "",
+    "members": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f1379b1d3e5f7a6b8c02",
+        "id": "68a4f1379b1d3e5f7a6b8c02",
+        "username": "bob",
+        "displayName": "Bob Baker",
+        "profilePhoto": "",
+        "isAdmin": false,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f2519b1d3e5f7a6b8c03",
+        "id": "68a4f2519b1d3e5f7a6b8c03",
+        "username": "cay",
+        "displayName": "Cay Carter",
+        "profilePhoto": "",
+        "isAdmin": false,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "memberCount": 3,
+    "createdAt": "2026-03-01T18:00:00.000Z",
+    "updatedAt": "2026-03-02T08:15:51.020Z",
+    "seq": 12,
+    "__v": 0,
+    "creator": {
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg",
+      "isAdmin": true,
+      "joinedAt": "2026-03-01T18:00:00.000Z"
+    },
+    "admins": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Group>,
+  'POST /api/groupchats/{id}/add-members': {
+    "_id": "68b5c07d2e3f4a5b6c7d8e90",
+    "name": "Choir & friends",
+    "description": "Tuesdays at seven",
+    "avatar": "",
+    "members": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f1379b1d3e5f7a6b8c02",
+        "id": "68a4f1379b1d3e5f7a6b8c02",
+        "username": "bob",
+        "displayName": "Bob Baker",
+        "profilePhoto": "",
+        "isAdmin": false,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f2519b1d3e5f7a6b8c03",
+        "id": "68a4f2519b1d3e5f7a6b8c03",
+        "username": "cay",
+        "displayName": "Cay Carter",
+        "profilePhoto": "",
+        "isAdmin": false,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "memberCount": 3,
+    "createdAt": "2026-03-01T18:00:00.000Z",
+    "updatedAt": "2026-03-02T08:15:51.020Z",
+    "seq": 12,
+    "__v": 0,
+    "creator": {
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg",
+      "isAdmin": true,
+      "joinedAt": "2026-03-01T18:00:00.000Z"
+    },
+    "admins": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Group>,
+  'POST /api/groupchats/{id}/remove-member': {
+    "_id": "68b5c07d2e3f4a5b6c7d8e90",
+    "name": "Choir & friends",
+    "description": "Tuesdays at seven",
+    "avatar": "",
+    "members": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f1379b1d3e5f7a6b8c02",
+        "id": "68a4f1379b1d3e5f7a6b8c02",
+        "username": "bob",
+        "displayName": "Bob Baker",
+        "profilePhoto": "",
+        "isAdmin": false,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "memberCount": 2,
+    "createdAt": "2026-03-01T18:00:00.000Z",
+    "updatedAt": "2026-03-02T08:15:51.020Z",
+    "seq": 12,
+    "__v": 0,
+    "creator": {
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg",
+      "isAdmin": true,
+      "joinedAt": "2026-03-01T18:00:00.000Z"
+    },
+    "admins": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Group>,
+  'POST /api/groupchats/{id}/leave': {
+    "message": "Left group successfully",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.GroupLeft>,
+  'POST /api/groupchats/{id}/admins': {
+    "_id": "68b5c07d2e3f4a5b6c7d8e90",
+    "name": "Choir & friends",
+    "description": "Tuesdays at seven",
+    "avatar": "",
+    "members": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f1379b1d3e5f7a6b8c02",
+        "id": "68a4f1379b1d3e5f7a6b8c02",
+        "username": "bob",
+        "displayName": "Bob Baker",
+        "profilePhoto": "",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f2519b1d3e5f7a6b8c03",
+        "id": "68a4f2519b1d3e5f7a6b8c03",
+        "username": "cay",
+        "displayName": "Cay Carter",
+        "profilePhoto": "",
+        "isAdmin": false,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "memberCount": 3,
+    "createdAt": "2026-03-01T18:00:00.000Z",
+    "updatedAt": "2026-03-02T08:15:51.020Z",
+    "seq": 12,
+    "__v": 0,
+    "creator": {
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg",
+      "isAdmin": true,
+      "joinedAt": "2026-03-01T18:00:00.000Z"
+    },
+    "admins": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f1379b1d3e5f7a6b8c02",
+        "id": "68a4f1379b1d3e5f7a6b8c02",
+        "username": "bob",
+        "displayName": "Bob Baker",
+        "profilePhoto": "",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Group>,
+  'DELETE /api/groupchats/{id}/admins/{userId}': {
+    "_id": "68b5c07d2e3f4a5b6c7d8e90",
+    "name": "Choir & friends",
+    "description": "Tuesdays at seven",
+    "avatar": "",
+    "members": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f1379b1d3e5f7a6b8c02",
+        "id": "68a4f1379b1d3e5f7a6b8c02",
+        "username": "bob",
+        "displayName": "Bob Baker",
+        "profilePhoto": "",
+        "isAdmin": false,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      },
+      {
+        "_id": "68a4f2519b1d3e5f7a6b8c03",
+        "id": "68a4f2519b1d3e5f7a6b8c03",
+        "username": "cay",
+        "displayName": "Cay Carter",
+        "profilePhoto": "",
+        "isAdmin": false,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "memberCount": 3,
+    "createdAt": "2026-03-01T18:00:00.000Z",
+    "updatedAt": "2026-03-02T08:15:51.020Z",
+    "seq": 12,
+    "__v": 0,
+    "creator": {
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg",
+      "isAdmin": true,
+      "joinedAt": "2026-03-01T18:00:00.000Z"
+    },
+    "admins": [
+      {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg",
+        "isAdmin": true,
+        "joinedAt": "2026-03-01T18:00:00.000Z"
+      }
+    ],
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Group>,
+  'GET /api/messages/group/{groupId}': [
+    {
+      "_id": "68b9d30c6d7e8f90a1b2c3d4",
+      "seq": 43,
+      "sender": {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg"
+      },
+      "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+      "content": "Who brings the cake?",
+      "attachment": null,
+      "read": true,
+      "readBy": [
+        {
+          "user": {
+            "_id": "68a4f1379b1d3e5f7a6b8c02",
+            "username": "bob"
+          },
+          "readAt": "2026-03-02T08:17:02.118Z"
+        }
+      ],
+      "deliveredTo": [
+        {
+          "user": {
+            "_id": "68a4f1379b1d3e5f7a6b8c02",
+            "username": "bob"
+          },
+          "deliveredAt": "2026-03-02T08:15:52.400Z"
+        },
+        {
+          "user": {
+            "_id": "68a4f2519b1d3e5f7a6b8c03",
+            "username": "cay"
+          },
+          "deliveredAt": "2026-03-02T08:15:53.010Z"
+        }
+      ],
+      "edited": false,
+      "reactions": [
+        {
+          "user": "68a4f1379b1d3e5f7a6b8c02",
+          "emoji": "🎂",
+          "createdAt": "2026-03-02T08:17:10.000Z"
+        }
+      ],
+      "isDeletedForAll": false,
+      "deletedFor": [],
+      "createdAt": "2026-03-02T08:15:51.020Z",
+      "__v": 0,
+      "readCount": 1,
+      "deliveredCount": 2
+    },
+    {
+      "_id": "68b9d34a7e8f90a1b2c3d4e5",
+      "seq": 44,
+      "sender": {
+        "_id": "68a4f1379b1d3e5f7a6b8c02",
+        "username": "bob",
+        "displayName": "Bob Baker",
+        "profilePhoto": ""
+      },
+      "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+      "content": "",
+      "attachment": null,
+      "read": false,
+      "readBy": [],
+      "deliveredTo": [],
+      "edited": false,
+      "reactions": [],
+      "isDeletedForAll": false,
+      "deletedFor": [],
+      "createdAt": "2026-03-02T08:17:30.700Z",
+      "__v": 0,
+      "voiceNote": {
+        "url": "/upload/file/5c0f2b6de1a94b7c8d3e?expires=1772439600&signature=3q2-7w",
+        "duration": 4.2
+      },
+      "contentWarning": "singing",
+      "replyTo": "68b9d30c6d7e8f90a1b2c3d4",
+      "quote": {
+        "_id": "68b9d30c6d7e8f90a1b2c3d4",
+        "sender": {
+          "_id": "68a4f0c29b1d3e5f7a6b8c01",
+          "username": "ann",
+          "displayName": "Ann Archer",
+          "profilePhoto": "/uploads/ann.jpg"
+        },
+        "content": "Who brings the cake?",
+        "isDeleted": false
+      }
+    }
+  ] satisfies wire.Answered<wire.Message[]>,
+  'GET /api/messages/group/{groupId}/media': {
+    "media": [
+      {
+        "_id": "68b9d30c6d7e8f90a1b2c3d4",
+        "attachment": "/upload/image/8d1f4a7be20c4f5ea9b3.jpg?expires=1772439600&signature=3q2-7w",
+        "sender": {
+          "_id": "68a4f0c29b1d3e5f7a6b8c01",
+          "username": "ann",
+          "displayName": "Ann Archer",
+          "profilePhoto": "/uploads/ann.jpg"
+        },
+        "createdAt": "2026-03-02T08:15:51.020Z"
+      }
+    ],
+    "hasMore": false,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Media>,
+  'POST /api/groupchats/{id}/archive': {
+    "message": "Group chat archived",
+    "conversation": {
+      "_id": "9f3b6c1d2e4f5a6b7c8d9e0f",
+      "participants": [],
+      "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+      "archivedBy": [
+        "68a4f0c29b1d3e5f7a6b8c01"
+      ],
+      "mutedBy": [],
+      "unreadFor": [],
+      "lastReadMessageId": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "messageId": "68b9d1f70a1b2c3d4e5f6071",
+          "updatedAt": "2026-03-02T08:11:40.020Z"
+        }
+      ],
+      "createdAt": "2026-03-01T17:02:10.480Z",
+      "updatedAt": "2026-03-02T08:16:02.117Z",
+      "__v": 0
+    },
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationChanged>,
+  'POST /api/groupchats/{id}/unarchive': {
+    "message": "Group chat unarchived",
+    "conversation": {
+      "_id": "9f3b6c1d2e4f5a6b7c8d9e0f",
+      "participants": [],
+      "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+      "archivedBy": [],
+      "mutedBy": [],
+      "unreadFor": [],
+      "lastReadMessageId": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "messageId": "68b9d1f70a1b2c3d4e5f6071",
+          "updatedAt": "2026-03-02T08:11:40.020Z"
+        }
+      ],
+      "createdAt": "2026-03-01T17:02:10.480Z",
+      "updatedAt": "2026-03-02T08:16:02.117Z",
+      "__v": 0
+    },
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationChanged>,
+  'POST /api/groupchats/{id}/mute': {
+    "message": "Group chat muted",
+    "conversation": {
+      "_id": "9f3b6c1d2e4f5a6b7c8d9e0f",
+      "participants": [],
+      "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+      "archivedBy": [],
+      "mutedBy": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "mutedUntil": "2026-03-02T16:16:02.117Z"
+        }
+      ],
+      "unreadFor": [],
+      "lastReadMessageId": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "messageId": "68b9d1f70a1b2c3d4e5f6071",
+          "updatedAt": "2026-03-02T08:11:40.020Z"
+        }
+      ],
+      "createdAt": "2026-03-01T17:02:10.480Z",
+      "updatedAt": "2026-03-02T08:16:02.117Z",
+      "__v": 0
+    },
+    "mutedUntil": "2026-03-02T16:16:02.117Z",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationMuted>,
+  'POST /api/groupchats/{id}/unmute': {
+    "message": "Group chat unmuted",
+    "conversation": {
+      "_id": "9f3b6c1d2e4f5a6b7c8d9e0f",
+      "participants": [],
+      "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+      "archivedBy": [],
+      "mutedBy": [],
+      "unreadFor": [],
+      "lastReadMessageId": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "messageId": "68b9d1f70a1b2c3d4e5f6071",
+          "updatedAt": "2026-03-02T08:11:40.020Z"
+        }
+      ],
+      "createdAt": "2026-03-01T17:02:10.480Z",
+      "updatedAt": "2026-03-02T08:16:02.117Z",
+      "__v": 0
+    },
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationChanged>,
+  'POST /api/groupchats/{id}/mark-unread': {
+    "message": "Group chat marked as unread",
+    "conversation": {
+      "_id": "9f3b6c1d2e4f5a6b7c8d9e0f",
+      "participants": [],
+      "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+      "archivedBy": [],
+      "mutedBy": [],
+      "unreadFor": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "markedUnreadAt": "2026-03-02T08:16:02.117Z"
+        }
+      ],
+      "lastReadMessageId": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "messageId": "68b9d1f70a1b2c3d4e5f6071",
+          "updatedAt": "2026-03-02T08:11:40.020Z"
+        }
+      ],
+      "createdAt": "2026-03-01T17:02:10.480Z",
+      "updatedAt": "2026-03-02T08:16:02.117Z",
+      "__v": 0
+    },
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationChanged>,
+  'DELETE /api/groupchats/{id}/mark-unread': {
+    "message": "Group chat marked as read",
+    "conversation": {
+      "_id": "9f3b6c1d2e4f5a6b7c8d9e0f",
+      "participants": [],
+      "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+      "archivedBy": [],
+      "mutedBy": [],
+      "unreadFor": [],
+      "lastReadMessageId": [
+        {
+          "user": "68a4f0c29b1d3e5f7a6b8c01",
+          "messageId": "68b9d1f70a1b2c3d4e5f6071",
+          "updatedAt": "2026-03-02T08:11:40.020Z"
+        }
+      ],
+      "createdAt": "2026-03-01T17:02:10.480Z",
+      "updatedAt": "2026-03-02T08:16:02.117Z",
+      "__v": 0
+    },
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationMarkedRead>,
+  'PUT /api/groupchats/{id}/last-read': {
+    "message": "Last read message updated",
+    "lastReadMessageId": "68b9d30c6d7e8f90a1b2c3d4",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.LastReadUpdated>,
+  'PUT /api/groupchats/{id}/draft': {
+    "groupChatId": "68b5c07d2e3f4a5b6c7d8e90",
+    "text": "I bring two",
+    "replyTo": null,
+    "updatedAt": "2026-03-02T08:17:40.000Z",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.SavedDraft>,
+  'DELETE /api/groupchats/{id}/messages': {
+    "message": "Group chat cleared",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.ConversationDeleted>,
   'POST /api/messages': {
     "_id": "68b9d2a4e1f2031425364758",
     "seq": 41,
@@ -730,13 +1675,19 @@ export const answers = {
     }
   ] satisfies wire.Answered<wire.Conversation[]>,
   'GET /api/messages/unread/counts': {
-    "totalUnread": 1,
+    "totalUnread": 2,
     "unreadByUser": [
       {
         "userId": "68a4f1379b1d3e5f7a6b8c02",
         "username": "bob",
         "displayName": "Bob Baker",
         "profilePhoto": "",
+        "count": 1
+      }
+    ],
+    "unreadByGroup": [
+      {
+        "groupChatId": "68b5c07d2e3f4a5b6c7d8e90",
         "count": 1
       }
     ],
@@ -911,6 +1862,149 @@ export const answers = {
     "hasMore": false,
     "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
   } satisfies wire.Answered<wire.Media>,
+  'POST /api/messages/{id}/react': {
+    "_id": "68b9d2a4e1f2031425364758",
+    "seq": 41,
+    "sender": {
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg"
+    },
+    "recipient": {
+      "_id": "68a4f1379b1d3e5f7a6b8c02",
+      "username": "bob",
+      "displayName": "Bob Baker",
+      "profilePhoto": ""
+    },
+    "groupChat": null,
+    "content": "Hello Bob, is the 9:30 still on?",
+    "attachment": null,
+    "read": false,
+    "readBy": [],
+    "deliveredTo": [],
+    "edited": false,
+    "reactions": [
+      {
+        "user": "68a4f1379b1d3e5f7a6b8c02",
+        "emoji": "👍",
+        "createdAt": "2026-03-02T08:19:00.000Z"
+      }
+    ],
+    "isDeletedForAll": false,
+    "deletedFor": [],
+    "createdAt": "2026-03-02T08:14:07.312Z",
+    "__v": 0,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Message>,
+  'DELETE /api/messages/{id}/react': {
+    "_id": "68b9d2a4e1f2031425364758",
+    "seq": 41,
+    "sender": {
+      "_id": "68a4f0c29b1d3e5f7a6b8c01",
+      "username": "ann",
+      "displayName": "Ann Archer",
+      "profilePhoto": "/uploads/ann.jpg"
+    },
+    "recipient": {
+      "_id": "68a4f1379b1d3e5f7a6b8c02",
+      "username": "bob",
+      "displayName": "Bob Baker",
+      "profilePhoto": ""
+    },
+    "groupChat": null,
+    "content": "Hello Bob, is the 9:30 still on?",
+    "attachment": null,
+    "read": false,
+    "readBy": [],
+    "deliveredTo": [],
+    "edited": false,
+    "reactions": [],
+    "isDeletedForAll": false,
+    "deletedFor": [],
+    "createdAt": "2026-03-02T08:14:07.312Z",
+    "__v": 0,
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.Message>,
+  'GET /api/messages/{id}/history': [
+    {
+      "content": "Who brings the cake?",
+      "at": "2026-03-02T08:15:51.020Z"
+    }
+  ] satisfies wire.Answered<wire.MessageVersion[]>,
+  'GET /api/messages/search': [
+    {
+      "_id": "68b9d30c6d7e8f90a1b2c3d4",
+      "seq": 43,
+      "sender": {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg"
+      },
+      "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+      "content": "Who brings the cake?",
+      "attachment": null,
+      "read": false,
+      "readBy": [],
+      "deliveredTo": [],
+      "edited": false,
+      "reactions": [],
+      "isDeletedForAll": false,
+      "deletedFor": [],
+      "createdAt": "2026-03-02T08:15:51.020Z",
+      "__v": 0
+    },
+    {
+      "_id": "68b9d2a4e1f2031425364758",
+      "seq": 41,
+      "sender": {
+        "_id": "68a4f0c29b1d3e5f7a6b8c01",
+        "username": "ann",
+        "displayName": "Ann Archer",
+        "profilePhoto": "/uploads/ann.jpg"
+      },
+      "recipient": {
+        "_id": "68a4f1379b1d3e5f7a6b8c02",
+        "username": "bob",
+        "displayName": "Bob Baker",
+        "profilePhoto": ""
+      },
+      "groupChat": null,
+      "content": "Hello Bob, is the 9:30 still on?",
+      "attachment": null,
+      "read": false,
+      "readBy": [],
+      "deliveredTo": [],
+      "edited": false,
+      "reactions": [],
+      "isDeletedForAll": false,
+      "deletedFor": [],
+      "createdAt": "2026-03-02T08:14:07.312Z",
+      "__v": 0
+    }
+  ] satisfies wire.Answered<wire.Message[]>,
+  'GET /api/messages/drafts': [
+    {
+      "conversationWith": "68a4f1379b1d3e5f7a6b8c02",
+      "text": "I meant to say",
+      "replyTo": "68b9d2b05c6d7e8f90a1b2c3",
+      "updatedAt": "2026-03-02T08:18:00.250Z"
+    },
+    {
+      "groupChatId": "68b5c07d2e3f4a5b6c7d8e90",
+      "text": "I bring two",
+      "replyTo": null,
+      "updatedAt": "2026-03-02T08:17:40.000Z"
+    }
+  ] satisfies wire.Answered<wire.SavedDraft[]>,
+  'PUT /api/messages/conversations/{userId}/draft': {
+    "conversationWith": "68a4f1379b1d3e5f7a6b8c02",
+    "text": "I meant to say",
+    "replyTo": "68b9d2b05c6d7e8f90a1b2c3",
+    "updatedAt": "2026-03-02T08:18:00.250Z",
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+  } satisfies wire.Answered<wire.SavedDraft>,
   'GET /api/sync': {
     "seq": "5fa1c09e.43",
     "reload": false,
@@ -941,6 +2035,28 @@ export const answers = {
         "isDeletedForAll": false,
         "deletedFor": [],
         "createdAt": "2026-03-02T08:14:21.904Z",
+        "__v": 0
+      },
+      {
+        "_id": "68b9d30c6d7e8f90a1b2c3d4",
+        "seq": 43,
+        "sender": {
+          "_id": "68a4f0c29b1d3e5f7a6b8c01",
+          "username": "ann",
+          "displayName": "Ann Archer",
+          "profilePhoto": "/uploads/ann.jpg"
+        },
+        "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+        "content": "Who brings the cake?",
+        "attachment": null,
+        "read": false,
+        "readBy": [],
+        "deliveredTo": [],
+        "edited": false,
+        "reactions": [],
+        "isDeletedForAll": false,
+        "deletedFor": [],
+        "createdAt": "2026-03-02T08:15:51.020Z",
         "__v": 0
       }
     ],
@@ -1020,11 +2136,90 @@ export const answers = {
         "mutedUntil": null
       }
     ],
+    "groups": [
+      {
+        "_id": "68b5c07d2e3f4a5b6c7d8e90",
+        "name": "Choir & friends",
+        "description": "Tuesdays at seven",
+        "avatar": "",
+        "members": [
+          {
+            "_id": "68a4f0c29b1d3e5f7a6b8c01",
+            "id": "68a4f0c29b1d3e5f7a6b8c01",
+            "username": "ann",
+            "displayName": "Ann Archer",
+            "profilePhoto": "/uploads/ann.jpg",
+            "isAdmin": true,
+            "joinedAt": "2026-03-01T18:00:00.000Z"
+          },
+          {
+            "_id": "68a4f1379b1d3e5f7a6b8c02",
+            "id": "68a4f1379b1d3e5f7a6b8c02",
+            "username": "bob",
+            "displayName": "Bob Baker",
+            "profilePhoto": "",
+            "isAdmin": false,
+            "joinedAt": "2026-03-01T18:00:00.000Z"
+          },
+          {
+            "_id": "68a4f2519b1d3e5f7a6b8c03",
+            "id": "68a4f2519b1d3e5f7a6b8c03",
+            "username": "cay",
+            "displayName": "Cay Carter",
+            "profilePhoto": "",
+            "isAdmin": false,
+            "joinedAt": "2026-03-01T18:00:00.000Z"
+          }
+        ],
+        "memberCount": 3,
+        "createdAt": "2026-03-01T18:00:00.000Z",
+        "updatedAt": "2026-03-02T08:15:51.020Z",
+        "seq": 12,
+        "__v": 0,
+        "creator": "68a4f0c29b1d3e5f7a6b8c01",
+        "admins": [
+          "68a4f0c29b1d3e5f7a6b8c01"
+        ],
+        "lastMessage": {
+          "_id": "68b9d30c6d7e8f90a1b2c3d4",
+          "seq": 43,
+          "sender": "68a4f0c29b1d3e5f7a6b8c01",
+          "groupChat": "68b5c07d2e3f4a5b6c7d8e90",
+          "content": "Who brings the cake?",
+          "attachment": null,
+          "read": false,
+          "readBy": [],
+          "deliveredTo": [],
+          "edited": false,
+          "reactions": [],
+          "isDeletedForAll": false,
+          "deletedFor": [],
+          "createdAt": "2026-03-02T08:15:51.020Z",
+          "__v": 0
+        },
+        "unreadCount": 1,
+        "manuallyUnread": false,
+        "lastReadMessageId": null,
+        "archived": false,
+        "muted": false,
+        "mutedUntil": null
+      }
+    ],
+    "groupsLeft": [
+      "68b5c1aa3f4a5b6c7d8e9fa1"
+    ],
     "counts": {
-      "messages": 1,
+      "messages": 2,
       "notifications": 0
     },
-    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
+    "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10",
+    "groupReads": [
+      {
+        "groupChatId": "68b5c07d2e3f4a5b6c7d8e90",
+        "messageId": "68b9d30c6d7e8f90a1b2c3d4",
+        "userId": "68a4f1379b1d3e5f7a6b8c02"
+      }
+    ]
   } satisfies wire.Answered<wire.Sync>,
   'POST /api/messages/conversations/{userId}/archive': {
     "message": "Conversation archived",
@@ -1201,7 +2396,6 @@ export const answers = {
     "maintenanceETA": null,
     "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
   } satisfies wire.Answered<wire.VersionStatus>,
-  'GET /api/groupChats': [] satisfies wire.Answered<unknown[]>,
   'POST /api/auth/tour/skip': {
     "success": true,
     "requestId": "0b9f6c1e-5d0a-4a35-9c55-2f8a1d7e4c10"
@@ -1234,10 +2428,22 @@ export const files: Record<string, unknown> = {
   'events/message.read.json': fromServer['message:read'],
   'events/message.delivered.json': fromServer['message:delivered'],
   'events/conversation.read.json': fromServer['conversation:read'],
+  'events/message.reaction.json': fromServer['message:reaction'],
   'events/message.error.json': fromServer['message:error'],
+  'events/draft.changed.json': fromServer['draft:changed'],
+  'events/group.message_new.json': fromServer['group:message_new'],
+  'events/group.message_edited.json': fromServer['group:message_edited'],
+  'events/group.message_deleted.json': fromServer['group:message_deleted'],
+  'events/group.message_read.json': fromServer['group:message_read'],
+  'events/group.updated.json': fromServer['group:updated'],
+  'events/group.removed.json': fromServer['group:removed'],
+  'events/typing.json': fromServer.typing,
+  'events/user_typing.json': fromServer.user_typing,
+  'events/group.typing.json': fromServer['group:typing'],
   'events/send_message.json': fromClient.send_message,
   'events/message.delivered.request.json': fromClient['message:delivered'],
   'events/conversation.read.request.json': fromClient['conversation:read'],
+  'events/typing.request.json': fromClient.typing,
   'events/ping.json': fromClient.ping,
   'events/echo.json': fromClient.echo,
   'events/join.json': fromClient.join,
@@ -1257,8 +2463,19 @@ export const files: Record<string, unknown> = {
   'routes/delete.api.users.me.body.json': bodies['DELETE /api/users/me'],
   'routes/post.api.blocks.body.json': bodies['POST /api/blocks'],
   'routes/patch.api.privacy.settings.body.json': bodies['PATCH /api/privacy/settings'],
+  'routes/post.api.groupchats.create.body.json': bodies['POST /api/groupchats/create'],
+  'routes/put.api.groupchats.id.body.json': bodies['PUT /api/groupchats/{id}'],
+  'routes/post.api.groupchats.id.add-members.body.json': bodies['POST /api/groupchats/{id}/add-members'],
+  'routes/post.api.groupchats.id.remove-member.body.json': bodies['POST /api/groupchats/{id}/remove-member'],
+  'routes/post.api.groupchats.id.admins.body.json': bodies['POST /api/groupchats/{id}/admins'],
+  'routes/post.api.groupchats.id.mute.body.json': bodies['POST /api/groupchats/{id}/mute'],
+  'routes/put.api.groupchats.id.last-read.body.json': bodies['PUT /api/groupchats/{id}/last-read'],
+  'routes/put.api.groupchats.id.draft.body.json': bodies['PUT /api/groupchats/{id}/draft'],
   'routes/post.api.messages.body.json': bodies['POST /api/messages'],
   'routes/put.api.messages.id.body.json': bodies['PUT /api/messages/{id}'],
+  'routes/post.api.messages.id.react.body.json': bodies['POST /api/messages/{id}/react'],
+  'routes/delete.api.messages.id.react.body.json': bodies['DELETE /api/messages/{id}/react'],
+  'routes/put.api.messages.conversations.userId.draft.body.json': bodies['PUT /api/messages/conversations/{userId}/draft'],
   'routes/post.api.messages.conversations.userId.mute.body.json': bodies['POST /api/messages/conversations/{userId}/mute'],
   'routes/put.api.messages.conversations.userId.last-read.body.json': bodies['PUT /api/messages/conversations/{userId}/last-read'],
   'routes/post.api.auth.signup.answer.json': answers['POST /api/auth/signup'],
@@ -1291,6 +2508,28 @@ export const files: Record<string, unknown> = {
   'routes/delete.api.blocks.userId.answer.json': answers['DELETE /api/blocks/{userId}'],
   'routes/get.api.privacy.settings.answer.json': answers['GET /api/privacy/settings'],
   'routes/patch.api.privacy.settings.answer.json': answers['PATCH /api/privacy/settings'],
+  'routes/post.api.upload.chat-attachment.answer.json': answers['POST /api/upload/chat-attachment'],
+  'routes/post.api.upload.voice-note.answer.json': answers['POST /api/upload/voice-note'],
+  'routes/get.api.groupchats.answer.json': answers['GET /api/groupchats'],
+  'routes/post.api.groupchats.create.answer.json': answers['POST /api/groupchats/create'],
+  'routes/get.api.groupchats.id.answer.json': answers['GET /api/groupchats/{id}'],
+  'routes/put.api.groupchats.id.answer.json': answers['PUT /api/groupchats/{id}'],
+  'routes/post.api.groupchats.id.add-members.answer.json': answers['POST /api/groupchats/{id}/add-members'],
+  'routes/post.api.groupchats.id.remove-member.answer.json': answers['POST /api/groupchats/{id}/remove-member'],
+  'routes/post.api.groupchats.id.leave.answer.json': answers['POST /api/groupchats/{id}/leave'],
+  'routes/post.api.groupchats.id.admins.answer.json': answers['POST /api/groupchats/{id}/admins'],
+  'routes/delete.api.groupchats.id.admins.userId.answer.json': answers['DELETE /api/groupchats/{id}/admins/{userId}'],
+  'routes/get.api.messages.group.groupId.answer.json': answers['GET /api/messages/group/{groupId}'],
+  'routes/get.api.messages.group.groupId.media.answer.json': answers['GET /api/messages/group/{groupId}/media'],
+  'routes/post.api.groupchats.id.archive.answer.json': answers['POST /api/groupchats/{id}/archive'],
+  'routes/post.api.groupchats.id.unarchive.answer.json': answers['POST /api/groupchats/{id}/unarchive'],
+  'routes/post.api.groupchats.id.mute.answer.json': answers['POST /api/groupchats/{id}/mute'],
+  'routes/post.api.groupchats.id.unmute.answer.json': answers['POST /api/groupchats/{id}/unmute'],
+  'routes/post.api.groupchats.id.mark-unread.answer.json': answers['POST /api/groupchats/{id}/mark-unread'],
+  'routes/delete.api.groupchats.id.mark-unread.answer.json': answers['DELETE /api/groupchats/{id}/mark-unread'],
+  'routes/put.api.groupchats.id.last-read.answer.json': answers['PUT /api/groupchats/{id}/last-read'],
+  'routes/put.api.groupchats.id.draft.answer.json': answers['PUT /api/groupchats/{id}/draft'],
+  'routes/delete.api.groupchats.id.messages.answer.json': answers['DELETE /api/groupchats/{id}/messages'],
   'routes/post.api.messages.answer.json': answers['POST /api/messages'],
   'routes/get.api.messages.conversations.answer.json': answers['GET /api/messages/conversations'],
   'routes/get.api.messages.unread.counts.answer.json': answers['GET /api/messages/unread/counts'],
@@ -1300,6 +2539,12 @@ export const files: Record<string, unknown> = {
   'routes/delete.api.messages.id.answer.json': answers['DELETE /api/messages/{id}'],
   'routes/put.api.messages.id.delivered.answer.json': answers['PUT /api/messages/{id}/delivered'],
   'routes/get.api.messages.userId.media.answer.json': answers['GET /api/messages/{userId}/media'],
+  'routes/post.api.messages.id.react.answer.json': answers['POST /api/messages/{id}/react'],
+  'routes/delete.api.messages.id.react.answer.json': answers['DELETE /api/messages/{id}/react'],
+  'routes/get.api.messages.id.history.answer.json': answers['GET /api/messages/{id}/history'],
+  'routes/get.api.messages.search.answer.json': answers['GET /api/messages/search'],
+  'routes/get.api.messages.drafts.answer.json': answers['GET /api/messages/drafts'],
+  'routes/put.api.messages.conversations.userId.draft.answer.json': answers['PUT /api/messages/conversations/{userId}/draft'],
   'routes/get.api.sync.answer.json': answers['GET /api/sync'],
   'routes/post.api.messages.conversations.userId.archive.answer.json': answers['POST /api/messages/conversations/{userId}/archive'],
   'routes/post.api.messages.conversations.userId.unarchive.answer.json': answers['POST /api/messages/conversations/{userId}/unarchive'],
@@ -1312,7 +2557,6 @@ export const files: Record<string, unknown> = {
   'routes/get.api.health.answer.json': answers['GET /api/health'],
   'routes/get.api.version.answer.json': answers['GET /api/version'],
   'routes/get.api.version.status.answer.json': answers['GET /api/version/status'],
-  'routes/get.api.groupChats.answer.json': answers['GET /api/groupChats'],
   'routes/post.api.auth.tour.skip.answer.json': answers['POST /api/auth/tour/skip'],
   'routes/problem.json': problem,
 }

@@ -146,7 +146,7 @@ export interface ConversationDeleted {
   message: string
 }
 
-/** ConversationID identifies a conversation of two people; it is the same for both. */
+/** ConversationID identifies a conversation; it is the same for all who take part. */
 export type ConversationID = string
 
 /** ConversationMarkedRead answers that a conversation is no longer marked as unread. */
@@ -176,9 +176,9 @@ export interface ConversationRead {
 /** A ConversationState is what a person has set for a conversation. The lists name the person alone: what the other one has set is theirs to know. */
 export interface ConversationState {
   _id: ConversationID
-  /** both people; one for notes to oneself */
+  /** both people; one for notes to oneself; none for a group */
   participants: UserID[]
-  /** always null here */
+  /** null between people */
   groupChat: GroupID | null
   archivedBy: UserID[]
   mutedBy: MutedBy[]
@@ -220,7 +220,9 @@ export interface DeletedBy {
 export interface DeletedMessage {
   messageId: MessageID
   deleteForAll: boolean
-  conversationWith: UserID
+  conversationWith?: UserID
+  /** instead of conversationWith */
+  groupChatId?: GroupID
 }
 
 /** A Deletion says who deleted a message for everyone. */
@@ -229,11 +231,25 @@ export interface Deletion {
   at: Time
 }
 
+/** A DeliveredTo says that a message has reached a device of a member of a group. */
+export interface DeliveredTo {
+  user: Member
+  /** absent where it is not known any more */
+  deliveredAt?: Time
+}
+
 /** Done says that what was asked for is done. */
 export interface Done {
   message: string
   /** always true */
   success: boolean
+}
+
+/** A DraftText is what a person has written and not sent. */
+export interface DraftText {
+  /** at most 10,000 characters; empty, and no replyTo: nothing is kept any more */
+  text?: string | null
+  replyTo?: MessageID | null
 }
 
 /** Echo returns what was sent. */
@@ -248,6 +264,12 @@ export interface Echo {
 /** EditedContent replaces the text of a message. */
 export interface EditedContent {
   content?: string | null
+}
+
+/** Emoji is a reaction to a message. */
+export interface Emoji {
+  /** at most 10 characters */
+  emoji?: string | null
 }
 
 /** A Failure acknowledges an event that was refused. */
@@ -283,8 +305,167 @@ export interface FoundPerson {
   bio: string
 }
 
+/** A Group is a group without what is one member's own. */
+export interface Group {
+  _id: GroupID
+  name: string
+  description: string
+  avatar: string
+  /** in the order in which they came; in a list the first 100 */
+  members: GroupMember[]
+  /** exact */
+  memberCount: number
+  createdAt: Time
+  /** of the newest message, or of the last change of the group itself */
+  updatedAt: Time
+  /** of the last change of the group itself */
+  seq: number
+  /** always 0 */
+  __v: number
+  creator: GroupMember
+  admins: GroupMember[]
+}
+
+/** A GroupCard tells the members that a group is other than it was, or that they are in it now. Who the members are is to be loaded. */
+export interface GroupCard {
+  groupChatId: GroupID
+  name: string
+  description: string
+  avatar: string
+  memberCount: number
+  updatedAt: Time
+}
+
+/** GroupChange changes what it names of a group. */
+export interface GroupChange {
+  name?: string | null
+  description?: string | null
+  avatar?: string | null
+}
+
 /** Group identifies a group chat. */
 export type GroupID = string
+
+/** GroupLeft answers whoever left a group. */
+export interface GroupLeft {
+  message: string
+}
+
+/** A GroupMember is somebody in a group. */
+export interface GroupMember {
+  _id: UserID
+  /** the same as _id */
+  id: UserID
+  username: string
+  displayName: string
+  profilePhoto: string
+  isAdmin: boolean
+  /** absent for a founder who has left */
+  joinedAt?: Time
+}
+
+/** A GroupMemberRef names a member of a group. */
+export interface GroupMemberRef {
+  memberId?: UserID | null
+}
+
+/** GroupMembers name people who come into a group. */
+export interface GroupMembers {
+  /** at most 100 at once */
+  memberIds?: UserID[] | null
+}
+
+/** GroupMessageDeleted tells that a message in a group is gone. It carries ids only. */
+export interface GroupMessageDeleted {
+  groupChatId: GroupID
+  messageId: MessageID
+  deleteForAll: boolean
+  /** set when deleteForAll is false */
+  deletedForUser?: UserID
+}
+
+/** GroupMessageRead tells that a member of a group has read a message, and those before it. */
+export interface GroupMessageRead {
+  groupChatId: GroupID
+  messageId: MessageID
+  /** who has read */
+  userId: UserID
+}
+
+/** GroupRemoved tells somebody that they are no longer in a group. */
+export interface GroupRemoved {
+  groupChatId: GroupID
+}
+
+/** A GroupRow is a group in the list of one member, its founder and admins by their ids. */
+export interface GroupRow {
+  _id: GroupID
+  name: string
+  description: string
+  avatar: string
+  /** in the order in which they came; in a list the first 100 */
+  members: GroupMember[]
+  /** exact */
+  memberCount: number
+  createdAt: Time
+  /** of the newest message, or of the last change of the group itself */
+  updatedAt: Time
+  /** of the last change of the group itself */
+  seq: number
+  /** always 0 */
+  __v: number
+  creator: UserID
+  /** at most 100 */
+  admins: UserID[]
+  /** absent where there is none */
+  lastMessage?: LastMessage
+  unreadCount: number
+  /** the member has marked it as unread */
+  manuallyUnread: boolean
+  lastReadMessageId: MessageID | null
+  archived: boolean
+  muted: boolean
+  /** null where it is not muted, or until the member says otherwise */
+  mutedUntil: Time | null
+}
+
+/** A GroupSeat is a group as one member has it. */
+export interface GroupSeat {
+  _id: GroupID
+  name: string
+  description: string
+  avatar: string
+  /** in the order in which they came; in a list the first 100 */
+  members: GroupMember[]
+  /** exact */
+  memberCount: number
+  createdAt: Time
+  /** of the newest message, or of the last change of the group itself */
+  updatedAt: Time
+  /** of the last change of the group itself */
+  seq: number
+  /** always 0 */
+  __v: number
+  creator: GroupMember
+  admins: GroupMember[]
+  /** absent where there is none */
+  lastMessage?: LastMessage
+  unreadCount: number
+  /** the member has marked it as unread */
+  manuallyUnread: boolean
+  lastReadMessageId: MessageID | null
+  archived: boolean
+  muted: boolean
+  /** null where it is not muted, or until the member says otherwise */
+  mutedUntil: Time | null
+}
+
+/** GroupTyping tells that somebody is writing in a group, or has stopped. */
+export interface GroupTyping {
+  groupChatId: GroupID
+  userId: UserID
+  isTyping: boolean
+}
 
 /** Health answers a health check. */
 export interface Health {
@@ -304,18 +485,24 @@ export type JoinRoom = string | {
   userId?: string | null
 }
 
-/** A LastMessage is the newest message of a conversation in the list, with plain ids. */
+/** A LastMessage is the newest message of a conversation or a group in the list, with plain ids. */
 export interface LastMessage {
   _id: MessageID
   seq: number
   sender: UserID
-  recipient: UserID
+  /** absent in a group */
+  recipient?: UserID
   groupChat: GroupID | null
   content: string
   attachment: string | null
+  voiceNote?: VoiceNote
+  contentWarning?: string
+  replyTo?: MessageID
   read: boolean
-  readBy: Receipt[]
-  deliveredTo: Receipt[]
+  /** always empty */
+  readBy: ReadBy[]
+  /** always empty */
+  deliveredTo: DeliveredTo[]
   edited: boolean
   editedAt?: Time
   reactions: Reaction[]
@@ -387,22 +574,42 @@ export interface MediaItem {
   createdAt: Time
 }
 
-/** A Message is a message as its participants see it. */
+/** A Member is somebody in a list of receipts. */
+export interface Member {
+  _id: UserID
+  username: string
+}
+
+/** A Message is a message as its participants see it: between two people, or in a group. */
 export interface Message {
   _id: MessageID
   /** its place in the order of its conversation */
   seq: number
   sender: Person
-  recipient: Person
+  /** absent in a group */
+  recipient?: Person
   /** null in a direct message */
   groupChat: GroupID | null
   /** plain text */
   content: string
   attachment: string | null
-  /** the recipient has read it */
+  voiceNote?: VoiceNote
+  /** what the content may upset; shown in its place at first */
+  contentWarning?: string
+  /** the message that it answers */
+  replyTo?: MessageID
+  /** the beginning of that message, as far as the reader can see it */
+  quote?: Quote
+  /** the recipient has read it; in a group, somebody has */
   read: boolean
-  readBy: Receipt[]
-  deliveredTo: Receipt[]
+  /** members of the group, at most 50; empty in a direct message */
+  readBy: ReadBy[]
+  /** the same of devices that it has reached */
+  deliveredTo: DeliveredTo[]
+  /** members who have read it, those included whom readBy leaves out */
+  readCount?: number
+  /** members whom it has reached */
+  deliveredCount?: number
   edited: boolean
   editedAt?: Time
   reactions: Reaction[]
@@ -418,8 +625,10 @@ export interface Message {
   __v: number
   /** the sender's own name for it; sent to the sender only */
   _tempId?: string
-  /** in message:edited: the same as _id */
+  /** in message:edited and group:message_edited: the same as _id */
   messageId?: MessageID
+  /** in group:message_edited: the same as groupChat */
+  groupChatId?: GroupID
 }
 
 /** MessageDeleted tells that a message is gone. It carries ids only. */
@@ -433,6 +642,8 @@ export interface MessageDeleted {
 /** MessageDelivered tells that a message, and those before it, have reached a device of their recipient. */
 export interface MessageDelivered {
   messageId: MessageID
+  /** where it was sent to a group */
+  groupChatId?: GroupID
   /** the recipient */
   userId: UserID
   /** absent where a recovered socket is told what it missed */
@@ -442,16 +653,34 @@ export interface MessageDelivered {
 /** Message identifies a direct, group or lounge message. */
 export type MessageID = string
 
-/** MessageRead tells of a receipt: the reader's devices hear conversationWith, the sender's readBy. Without a message it tells that a conversation is no longer marked as unread. */
+/** MessageReaction tells that somebody reacted to a message, or took that back. */
+export interface MessageReaction {
+  messageId: MessageID
+  userId: UserID
+  emoji: string
+  removed: boolean
+  /** where the message is in a group */
+  groupChatId?: GroupID
+}
+
+/** MessageRead tells of a receipt: the reader's devices hear conversationWith, or groupChatId, the sender's readBy. Without a message it tells that a conversation is no longer marked as unread. */
 export interface MessageRead {
   messageId?: MessageID
   conversationWith?: UserID
+  groupChatId?: GroupID
   readBy?: UserID
 }
 
 /** MessageRef names a message. */
 export interface MessageRef {
   messageId?: MessageID | null
+}
+
+/** A MessageVersion is a text that a message had before it was edited. */
+export interface MessageVersion {
+  content: string
+  /** from when on it was shown */
+  at: Time
 }
 
 /** MutedBy says until when a person does not want to be told of new messages. */
@@ -467,13 +696,30 @@ export interface Muting {
   duration?: number | null
 }
 
-/** NewMessage is what a client sends to write to someone. */
+/** NewGroup is what a person says of a group that they found. */
+export interface NewGroup {
+  name?: string | null
+  description?: string | null
+  /** URL or path of an uploaded file */
+  avatar?: string | null
+  /** besides the founder; at most 100 at once */
+  memberIds?: UserID[] | null
+}
+
+/** NewMessage is what a client sends to write to someone, or to a group. */
 export interface NewMessage {
   recipientId?: UserID | null
+  /** instead of recipientId */
+  groupChatId?: GroupID | null
   /** plain text, at most 10,000 characters once trimmed */
   content?: string | null
   /** URL or path of an uploaded file */
   attachment?: string | null
+  voiceNote?: VoiceNoteInput | null
+  /** at most 50 characters */
+  contentWarning?: string | null
+  /** a message of the same conversation */
+  replyTo?: MessageID | null
   /** the client's own name for the attempt, at most 128 bytes; makes retries safe */
   _tempId?: string | null
 }
@@ -540,8 +786,12 @@ export interface Pong {
 /** PostedMessage is NewMessage as the REST door takes it. */
 export interface PostedMessage {
   recipient?: UserID | null
+  groupChatId?: GroupID | null
   content?: string | null
   attachment?: string | null
+  voiceNote?: VoiceNoteInput | null
+  contentWarning?: string | null
+  replyTo?: MessageID | null
   /** or the Idempotency-Key header */
   _tempId?: string | null
 }
@@ -650,6 +900,16 @@ export interface Proof {
   password?: string | null
 }
 
+/** A Quote is the short form of a message in its answers, as it is when it is read. */
+export interface Quote {
+  _id: MessageID
+  sender: Person
+  /** at most 100 characters; empty where it is deleted */
+  content: string
+  /** for everyone, or for whoever reads the answer */
+  isDeleted: boolean
+}
+
 /** A Reaction is one person's emoji on a message. */
 export interface Reaction {
   user: UserID
@@ -657,16 +917,18 @@ export interface Reaction {
   createdAt: Time
 }
 
+/** A ReadBy says that a member of a group has read a message, and when they last read in it. */
+export interface ReadBy {
+  user: Member
+  readAt: Time
+}
+
 /** ReadUpTo is what a client sends to say how far it has read in a conversation. */
 export interface ReadUpTo {
   conversationWith?: UserID | null
+  /** instead of conversationWith */
+  groupChatId?: GroupID | null
   lastReadMessageId?: MessageID | null
-}
-
-/** A Receipt says when a member of a group read a message or had it delivered. */
-export interface Receipt {
-  user: UserID
-  at: Time
 }
 
 /** Refreshed carries a new access token. */
@@ -683,6 +945,16 @@ export interface RoomJoined {
   socketId: string
   /** on connecting, not in reply to join */
   autoJoined?: boolean
+}
+
+/** A SavedDraft is what is kept of what a person has written in a conversation and not sent: nothing where text is empty and replyTo is null. */
+export interface SavedDraft {
+  conversationWith?: UserID
+  /** instead of conversationWith */
+  groupChatId?: GroupID
+  text: string
+  replyTo: MessageID | null
+  updatedAt: Time
 }
 
 /** SecondStep completes a login with a second factor. */
@@ -778,7 +1050,7 @@ export interface Succeeded {
 export interface Sync {
   /** where to ask from next time */
   seq: Offset
-  /** too much changed: load again; only conversations and counts are filled */
+  /** too much changed: load again; only conversations, groups and counts are filled */
   reload: boolean
   /** new ones */
   messages: Message[]
@@ -787,6 +1059,11 @@ export interface Sync {
   deleted: DeletedMessage[]
   notifications: Notification[]
   conversations: Conversation[]
+  groups: GroupRow[]
+  /** groups that you are no longer in */
+  groupsLeft: GroupID[]
+  /** how far other members have read */
+  groupReads: GroupMessageRead[]
   counts: Counts
 }
 
@@ -817,6 +1094,20 @@ export interface TwoFactorStatus {
   backupCodesRemaining: number
 }
 
+/** Typed says that somebody is writing, or has stopped, in a conversation or a group. */
+export interface Typed {
+  recipientId?: UserID | null
+  /** instead of recipientId */
+  groupChatId?: GroupID | null
+  isTyping?: boolean | null
+}
+
+/** Typing tells that somebody is writing to you, or has stopped. */
+export interface Typing {
+  userId: UserID
+  isTyping: boolean
+}
+
 /** Unblocked answers the end of a block. */
 export interface Unblocked {
   message: string
@@ -824,8 +1115,16 @@ export interface Unblocked {
 
 /** Unread counts the unread messages of a person. */
 export interface Unread {
+  /** those in groups included */
   totalUnread: number
   unreadByUser: UnreadByUser[]
+  unreadByGroup: UnreadByGroup[]
+}
+
+/** UnreadByGroup counts the unread messages in one group. */
+export interface UnreadByGroup {
+  groupChatId: GroupID
+  count: number
 }
 
 /** UnreadByUser counts the unread messages that one person sent. */
@@ -841,6 +1140,12 @@ export interface UnreadByUser {
 export interface UnreadFor {
   user: UserID
   markedUnreadAt: Time
+}
+
+/** Uploaded answers a file that was stored. */
+export interface Uploaded {
+  /** to be sent as the attachment of a message */
+  url: string
 }
 
 /** User is a person's own account. */
@@ -909,6 +1214,29 @@ export interface VersionStatus {
   maintenanceETA: Time | null
 }
 
+/** A VoiceNote is a recorded voice. */
+export interface VoiceNote {
+  /** as the upload answered it */
+  url: string
+  /** seconds */
+  duration: number
+}
+
+/** A VoiceNote is a recorded voice. */
+export interface VoiceNoteInput {
+  /** as the upload answered it */
+  url?: string | null
+  /** seconds */
+  duration?: number | null
+}
+
+/** VoiceUploaded answers a voice note that was stored. */
+export interface VoiceUploaded {
+  url: string
+  /** seconds */
+  duration: number
+}
+
 /** The events that the server sends. */
 export interface ServerToClient {
   /** You are in the room of your user; events for you arrive from now on. */
@@ -945,18 +1273,42 @@ export interface ServerToClient {
   'message:delivered': (payload: MessageDelivered, offset?: string) => void
   /** Somebody has read a conversation up to a message. */
   'conversation:read': (payload: ConversationRead, offset?: string) => void
+  /** Somebody reacted to a message, or took that back. */
+  'message:reaction': (payload: MessageReaction, offset?: string) => void
   /** Your message was refused. */
   'message:error': (payload: Failure) => void
+  /** Another device of yours kept what you have written, or threw it away. */
+  'draft:changed': (payload: SavedDraft) => void
+  /** A message arrived in a group, or yours is stored there; _tempId is the name that you gave it. */
+  'group:message_new': (payload: Message, offset?: string) => void
+  /** The text of a message in a group changed. */
+  'group:message_edited': (payload: Message, offset?: string) => void
+  /** A message in a group was deleted. */
+  'group:message_deleted': (payload: GroupMessageDeleted, offset?: string) => void
+  /** A member has read a message in a group, and those before it. */
+  'group:message_read': (payload: GroupMessageRead, offset?: string) => void
+  /** A group is other than it was, or you are in it now. */
+  'group:updated': (payload: GroupCard, offset?: string) => void
+  /** You are no longer in a group, or there is none any more. */
+  'group:removed': (payload: GroupRemoved, offset?: string) => void
+  /** Somebody is writing to you, or has stopped. */
+  typing: (payload: Typing) => void
+  /** The same; the former name. */
+  user_typing: (payload: Typing) => void
+  /** Somebody is writing in a group, or has stopped. */
+  'group:typing': (payload: GroupTyping) => void
 }
 
 /** The events that a client sends. */
 export interface ClientToServer {
-  /** Send a direct message. */
+  /** Send a message to a person or a group. */
   send_message: (payload: NewMessage, ack: (reply: Reply<Sent>) => void) => void
   /** Say that a message, and those before it, reached this device. */
   'message:delivered': (payload: MessageRef, ack: (reply: Reply<Noted>) => void) => void
   /** Say how far you have read in a conversation. */
   'conversation:read': (payload: ReadUpTo, ack: (reply: Reply<Noted>) => void) => void
+  /** Say that you are writing to a person or in a group. It ends by itself after 3 s. */
+  typing: (payload: Typed) => void
   /** Ask whether the connection lives. */
   ping: (payload: unknown, ack: (reply: Reply<Pong>) => void) => void
   /** Get back what you sent. */
@@ -1152,7 +1504,176 @@ export interface Routes {
     answer: Answered<PrivacyChanged>
     query: undefined
   }
-  /** Send a direct message. A repeat of an attempt answers 200 with the first message. */
+  /** Store a picture, a video or a sound, of at most 10 MB. */
+  'POST /api/upload/chat-attachment': {
+    body: FormData
+    answer: Answered<Uploaded>
+    query: undefined
+  }
+  /** Store a voice note, of at most 10 MB. A field duration before it says how many seconds it takes. */
+  'POST /api/upload/voice-note': {
+    body: FormData
+    answer: Answered<VoiceUploaded>
+    query: undefined
+  }
+  /** A stored picture or video. */
+  'GET /api/upload/image/{name}': {
+    body: undefined
+    answer: Blob
+    query: {
+      /** When the URL ends. */
+      expires?: QueryValue
+      /** What the server signed it with. */
+      signature?: QueryValue
+    }
+  }
+  /** A stored file of another kind. */
+  'GET /api/upload/file/{name}': {
+    body: undefined
+    answer: Blob
+    query: {
+      /** When the URL ends. */
+      expires?: QueryValue
+      /** What the server signed it with. */
+      signature?: QueryValue
+    }
+  }
+  /** Your groups, that with the newest message or change first. */
+  'GET /api/groupchats': {
+    body: undefined
+    answer: Answered<GroupRow[]>
+    query: {
+      /** How many rows; 50 by default, at most 100. */
+      limit?: QueryValue
+      /** A group id: only what is older. The next one is in the header X-Next-Cursor. */
+      before?: QueryValue
+    }
+  }
+  /** Found a group. You are its first admin. */
+  'POST /api/groupchats/create': {
+    body: NewGroup
+    answer: Answered<Group>
+    query: undefined
+  }
+  /** A group that you are in. */
+  'GET /api/groupchats/{id}': {
+    body: undefined
+    answer: Answered<GroupSeat>
+    query: undefined
+  }
+  /** Change the name, the description or the picture of a group. Admins only. */
+  'PUT /api/groupchats/{id}': {
+    body: GroupChange
+    answer: Answered<Group>
+    query: undefined
+  }
+  /** Take people into a group. Admins only. */
+  'POST /api/groupchats/{id}/add-members': {
+    body: GroupMembers
+    answer: Answered<Group>
+    query: undefined
+  }
+  /** Put somebody out of a group. Admins only. */
+  'POST /api/groupchats/{id}/remove-member': {
+    body: GroupMemberRef
+    answer: Answered<Group>
+    query: undefined
+  }
+  /** Leave a group. It is deleted with its last member. */
+  'POST /api/groupchats/{id}/leave': {
+    body: undefined
+    answer: Answered<GroupLeft>
+    query: undefined
+  }
+  /** Make a member an admin. Admins only. */
+  'POST /api/groupchats/{id}/admins': {
+    body: GroupMemberRef
+    answer: Answered<Group>
+    query: undefined
+  }
+  /** Take that back. Admins only; one stays. */
+  'DELETE /api/groupchats/{id}/admins/{userId}': {
+    body: undefined
+    answer: Answered<Group>
+    query: undefined
+  }
+  /** The messages in a group, oldest first. */
+  'GET /api/messages/group/{groupId}': {
+    body: undefined
+    answer: Answered<Message[]>
+    query: {
+      /** How many rows, counted from the newest; 50 by default, at most 100. */
+      limit?: QueryValue
+      /** A message id: only what is older. The next one is in the header X-Next-Cursor. */
+      before?: QueryValue
+    }
+  }
+  /** The attachments in the messages of a group, newest first. */
+  'GET /api/messages/group/{groupId}/media': {
+    body: undefined
+    answer: Answered<Media>
+    query: {
+      /** How many rows; 50 by default, at most 100. */
+      limit?: QueryValue
+      /** How many of the newest to leave out. */
+      skip?: QueryValue
+    }
+  }
+  /** Archive a group. */
+  'POST /api/groupchats/{id}/archive': {
+    body: undefined
+    answer: Answered<ConversationChanged>
+    query: undefined
+  }
+  /** Take a group out of the archive. */
+  'POST /api/groupchats/{id}/unarchive': {
+    body: undefined
+    answer: Answered<ConversationChanged>
+    query: undefined
+  }
+  /** Get no notices of a group. The body may be left out. */
+  'POST /api/groupchats/{id}/mute': {
+    body: Muting
+    answer: Answered<ConversationMuted>
+    query: undefined
+  }
+  /** Get notices of a group again. */
+  'POST /api/groupchats/{id}/unmute': {
+    body: undefined
+    answer: Answered<ConversationChanged>
+    query: undefined
+  }
+  /** Mark a group as unread. */
+  'POST /api/groupchats/{id}/mark-unread': {
+    body: undefined
+    answer: Answered<ConversationChanged>
+    query: undefined
+  }
+  /** Take that mark away. */
+  'DELETE /api/groupchats/{id}/mark-unread': {
+    body: undefined
+    answer: Answered<ConversationMarkedRead>
+    query: undefined
+  }
+  /** Say how far you have read in a group. */
+  'PUT /api/groupchats/{id}/last-read': {
+    body: LastRead
+    answer: Answered<LastReadUpdated>
+    query: undefined
+  }
+  /** Keep what you have written in a group and not sent. */
+  'PUT /api/groupchats/{id}/draft': {
+    body: DraftText
+    answer: Answered<SavedDraft>
+    query: undefined
+  }
+  /** Delete every message of a group for yourself: what is in it now is gone for you, not for the others. */
+  'DELETE /api/groupchats/{id}/messages': {
+    body: undefined
+    answer: Answered<ConversationDeleted>
+    query: undefined
+  }
+  /** Send a message to a person or a group. A repeat of an attempt answers 200 with the first message. */
   'POST /api/messages': {
     body: PostedMessage
     answer: Answered<Message>
@@ -1223,6 +1744,49 @@ export interface Routes {
       /** How many of the newest to leave out. */
       skip?: QueryValue
     }
+  }
+  /** React to a message. The same emoji again changes nothing. */
+  'POST /api/messages/{id}/react': {
+    body: Emoji
+    answer: Answered<Message>
+    query: undefined
+  }
+  /** Take a reaction back. */
+  'DELETE /api/messages/{id}/react': {
+    body: Emoji
+    answer: Answered<Message>
+    query: undefined
+  }
+  /** The earlier texts of your message, oldest first; at most 20. */
+  'GET /api/messages/{id}/history': {
+    body: undefined
+    answer: Answered<MessageVersion[]>
+    query: undefined
+  }
+  /** Your messages that contain every word of a text, newest first. X-Search-Complete: false says that the oldest have not been looked through yet. */
+  'GET /api/messages/search': {
+    body: undefined
+    answer: Answered<Message[]>
+    query: {
+      /** How many rows, counted from the newest; 50 by default, at most 100. */
+      limit?: QueryValue
+      /** A message id: only what is older. The next one is in the header X-Next-Cursor. */
+      before?: QueryValue
+      /** The words, without regard to case. */
+      q?: QueryValue
+    }
+  }
+  /** What you have written and not sent, newest first. */
+  'GET /api/messages/drafts': {
+    body: undefined
+    answer: Answered<SavedDraft[]>
+    query: undefined
+  }
+  /** Keep what you have written to a person and not sent. */
+  'PUT /api/messages/conversations/{userId}/draft': {
+    body: DraftText
+    answer: Answered<SavedDraft>
+    query: undefined
   }
   /** What changed for you after an offset. */
   'GET /api/sync': {
@@ -1297,12 +1861,6 @@ export interface Routes {
   'GET /api/version/status': {
     body: undefined
     answer: Answered<VersionStatus>
-    query: undefined
-  }
-  /** Your group chats. There are none yet. */
-  'GET /api/groupChats': {
-    body: undefined
-    answer: Answered<unknown[]>
     query: undefined
   }
   /** Say that you have seen the tour. There is none. */

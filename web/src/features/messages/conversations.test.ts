@@ -5,7 +5,7 @@ import type { Conversation, Message } from '../../wire/wire.gen'
 import { withEdit, withNewest, withOlder, withRead, type Conversations } from './conversations'
 
 const [row]: Conversation[] = answers['GET /api/messages/conversations']
-if (!row?.lastMessage) throw new Error('the example has a conversation with a message')
+if (!row?.lastMessage?.recipient) throw new Error('the example has a conversation with a message')
 const newest = row.lastMessage._id
 const me = row.lastMessage.sender === row._id ? row.lastMessage.recipient : row.lastMessage.sender
 const other: Conversation = { ...row, _id: 'f'.repeat(24) }

@@ -18,7 +18,8 @@ export function withNewest(list: Conversations, message: Message, me: UserID): C
   if (!row) return undefined
   if (row.lastMessage && row.lastMessage.seq >= message.seq) return list // heard before
   const unread = row.unreadCount + (message.sender._id === me ? 0 : 1)
-  const lastMessage = { ...message, sender: message.sender._id, recipient: message.recipient._id }
+  const { recipient, ...rest } = message
+  const lastMessage = { ...rest, sender: message.sender._id, ...(recipient && { recipient: recipient._id }) }
   return { ...list, rows: [{ ...row, lastMessage, unreadCount: unread, unread }, ...rows.filter((r) => r !== row)] }
 }
 

@@ -31,10 +31,10 @@ function ear(messages: Message[]) {
   const outbox = new Outbox({ connected: () => true, deliver: async () => acks.send_message }, () => 't1')
   const last = messages.at(-1)
   const unread = messages.filter((m) => m.sender === bob).length
-  const rows: Conversation[] = row && last ? [{ ...row, _id: bob._id, unreadCount: unread, unread, lastMessage: { ...last, sender: last.sender._id, recipient: last.recipient._id } }] : []
+  const rows: Conversation[] = row && last ? [{ ...row, _id: bob._id, unreadCount: unread, unread, lastMessage: { ...last, sender: last.sender._id, recipient: last.sender === bob ? ann._id : bob._id } }] : []
   cache.setQueryData<Thread>(threadKey(bob._id), { messages, earlier: null })
   cache.setQueryData<Conversations>(conversationsKey, { rows, earlier: null })
-  cache.setQueryData<Unread>(unreadKey, { totalUnread: unread, unreadByUser: [{ ...bob, userId: bob._id, count: unread }] })
+  cache.setQueryData<Unread>(unreadKey, { totalUnread: unread, unreadByUser: [{ ...bob, userId: bob._id, count: unread }], unreadByGroup: [] })
   hear(socket, cache, outbox, ann._id)
 
   return {

@@ -5,7 +5,7 @@ import { acks, answers, fromServer } from '../../wire/examples.gen'
 import type { Pending } from './outbox'
 import { entriesOf, newestUnread, peerOf, withChange, withDeletion, withEarlier, withMessage, withReceipt, type Thread } from './thread'
 
-const sent: Message = fromServer['message:sent']
+const sent = fromServer['message:sent']
 const ann = sent.sender._id
 const bob = sent.recipient._id
 const empty: Thread = { messages: [], earlier: null }

@@ -13,9 +13,9 @@ export type Entry =
   | { state: 'sending' | 'stored'; key: string; pending: Pending }
   | { state: 'failed'; key: string; pending: Pending; why: string }
 
-/** Who a message is exchanged with; oneself for notes. */
+/** Who a message is exchanged with; oneself for notes. A message to a group has no recipient. */
 export function peerOf(message: Message, me: UserID): UserID {
-  return message.sender._id === me ? message.recipient._id : message.sender._id
+  return message.sender._id === me && message.recipient ? message.recipient._id : message.sender._id
 }
 
 /** Puts a message into its place, or its newest state over the old one. */

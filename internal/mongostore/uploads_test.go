@@ -1,0 +1,14 @@
+package mongostore
+
+import (
+	"testing"
+
+	"pryde/internal/storetest"
+)
+
+func TestStoreKeepsItsPromisesAboutFiles(t *testing.T) {
+	storetest.Uploads(t, func(t *testing.T) storetest.UploadStores {
+		s := open(t)
+		return storetest.UploadStores{Uploads: s, Messages: s}
+	})
+}
