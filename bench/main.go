@@ -93,6 +93,8 @@ type config struct {
 	backfill int   // messages of the former system
 	threads  []int // lengths of the threads that the former design is read with
 	listed   int   // messages behind the conversation list that it is read with
+
+	searched, searches int // messages of who searches; how often they do
 }
 
 // configured is how long the parts take whose length is configured.
@@ -132,6 +134,8 @@ func parse(args []string, stderr io.Writer) (config, error) {
 	f.IntVar(&c.backfill, "backfill", 1_000_000, "messages of the former system that are taken over")
 	f.StringVar(&threads, "threads", "1000,10000", "lengths of the threads of the former system that are read")
 	f.IntVar(&c.listed, "listed", 50_000, "messages of the former system behind the conversation list that is read")
+	f.IntVar(&c.searched, "searched", 50_000, "messages of somebody who searches")
+	f.IntVar(&c.searches, "searches", 4_000, "searches of theirs")
 	if err := f.Parse(args); err != nil {
 		return c, err
 	}
@@ -157,7 +161,7 @@ func parse(args []string, stderr io.Writer) (config, error) {
 		}
 	}
 	counts := min(c.messages, c.openSenders, c.flatSenders, c.fill, c.reads, c.rounds, c.talkers, c.connects,
-		c.turns, c.backfill, c.listed, c.crowd/minCrowd)
+		c.turns, c.backfill, c.listed, c.crowd/minCrowd, c.searched/markerEvery, c.searches)
 	if f.NArg() > 0 || counts < 1 || min(c.openRate, c.loginRate) <= 0 || min(c.openFor, c.flatFor, c.loginFor, c.limitsFor, c.turnFor) <= 0 {
 		return c, fmt.Errorf("every number and time is above 0, a crowd is at least %d, and there are only flags", minCrowd)
 	}
@@ -193,7 +197,7 @@ func scenarios() []scenario {
 		{name: "growth", run: (*bench).growth},
 		{name: "backfill", run: (*bench).adopt, only: shared}, {name: "former", run: (*bench).former, only: shared},
 		{name: "login", run: (*bench).login}, {name: "limits", run: (*bench).limits}, {name: "connect", run: (*bench).connect},
-		{name: "overview", run: (*bench).overview},
+		{name: "overview", run: (*bench).overview}, {name: "search", run: (*bench).search},
 	}
 }
 

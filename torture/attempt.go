@@ -19,19 +19,44 @@ const (
 	maxOpen  = 16 // attempts that failed, before a device does nothing else than to try them again
 )
 
+// A receiver is a person or a group; the other is zero.
+type receiver struct {
+	person id.User
+	group  id.Group
+}
+
 // An attempt is one message that somebody means to send once. Its name is its text too.
 type attempt struct {
 	name string
-	to   id.User
+	to   receiver
 }
 
-func (d *device) attempt(to id.User) *attempt {
+func (d *device) attempt(to receiver) *attempt {
 	d.sent++
 	return &attempt{name: fmt.Sprintf("%s-%06d", d.name, d.sent), to: to}
 }
 
-// peer chooses somebody to write to, now and then oneself.
-func (d *device) peer() id.User { return d.w.people[d.random.IntN(len(d.w.people))].id }
+// groupShare is how many of so many messages are to a group: one.
+const groupShare = 3
+
+// peer chooses somebody to write to, now and then oneself, or a group that one is in.
+func (d *device) peer() receiver {
+	if groups := d.groups(); len(groups) > 0 && d.random.IntN(groupShare) == 0 {
+		return receiver{group: groups[d.random.IntN(len(groups))].id}
+	}
+	return receiver{person: d.w.people[d.random.IntN(len(d.w.people))].id}
+}
+
+// groups are those that the person is in.
+func (d *device) groups() []*group {
+	var in []*group
+	for _, g := range d.w.groups {
+		if g.has(d.person) {
+			in = append(in, g)
+		}
+	}
+	return in
+}
 
 // something does one of the things that people and their clients do.
 func (d *device) something(ctx context.Context) {
@@ -43,7 +68,7 @@ func (d *device) something(ctx context.Context) {
 		d.leave(ctx)
 	case n < 26:
 		to := d.peer()
-		d.burst(ctx, func() id.User { return to })
+		d.burst(ctx, func() receiver { return to })
 	case n < 36:
 		d.burst(ctx, d.peer)
 	case n < 48:
@@ -60,7 +85,7 @@ func (d *device) something(ctx context.Context) {
 }
 
 // burst sends several messages over the socket without waiting for an answer.
-func (d *device) burst(ctx context.Context, to func() id.User) {
+func (d *device) burst(ctx context.Context, to func() receiver) {
 	attempts := make([]*attempt, 1+d.random.IntN(maxBurst))
 	pending := make([]*testkit.Pending, len(attempts))
 	for i := range attempts {
@@ -120,7 +145,12 @@ func (d *device) retry(ctx context.Context, giveUp bool) {
 func (d *device) entry(kind testkit.Kind, a *attempt, connection int) testkit.Entry {
 	e := testkit.Entry{Kind: kind, Client: d.name, Connection: connection, Attempt: a.name}
 	if kind == testkit.Tried {
-		e.Item = testkit.Item{Sender: d.person.id.String(), Recipient: a.to.String(), Tag: a.name}
+		e.Item = testkit.Item{Sender: d.person.id.String(), Tag: a.name}
+		if a.to.group.IsZero() {
+			e.Recipient = a.to.person.String()
+		} else {
+			e.Group = a.to.group.String()
+		}
 	}
 	return e
 }
@@ -128,7 +158,9 @@ func (d *device) entry(kind testkit.Kind, a *attempt, connection int) testkit.En
 // ask sends an attempt over the socket; nil where that is gone.
 func (d *device) ask(a *attempt) *testkit.Pending {
 	d.w.history.Add(d.entry(testkit.Tried, a, d.connection))
-	p, err := d.conn.Ask(wire.SendMessage.Name(), wire.NewMessage{RecipientID: a.to, Content: a.name, TempID: a.name})
+	p, err := d.conn.Ask(wire.SendMessage.Name(), wire.NewMessage{
+		RecipientID: a.to.person, GroupChatID: a.to.group, Content: a.name, TempID: a.name,
+	})
 	if err != nil {
 		return nil
 	}
@@ -167,25 +199,32 @@ func (d *device) reply(ctx context.Context, p *testkit.Pending, into any) bool {
 	return true
 }
 
-// markRead says that everything that was heard of somebody is read. What some people write is
-// never read, so that a count that is wrong stays wrong.
+// markRead says that everything that was heard of somebody, or in a group, is read. What some
+// people write, and what is in some groups, is never read, so that a count that is wrong stays wrong.
 func (d *device) markRead(ctx context.Context) {
-	peer := d.w.people[d.random.IntN(len(d.w.people)/2)].id
+	of := receiver{person: d.w.people[d.random.IntN(len(d.w.people)/2)].id}
+	if d.random.IntN(groupShare) == 0 {
+		of = receiver{group: d.w.groups[0].id}
+	}
 	d.mu.Lock()
-	newest := d.newest[peer]
+	newest := d.newest[of]
 	d.mu.Unlock()
 	if newest.IsZero() {
 		return
 	}
-	p, err := d.conn.Ask(wire.SayRead.Name(), wire.ReadUpTo{ConversationWith: peer, LastReadMessageID: newest})
+	p, err := d.conn.Ask(wire.SayRead.Name(), wire.ReadUpTo{ConversationWith: of.person, GroupChatID: of.group, LastReadMessageID: newest})
 	if err != nil {
 		return
 	}
 	var ack wire.Noted
 	if d.reply(ctx, p, &ack) && ack.Success {
-		d.w.history.Add(testkit.Entry{
-			Kind: testkit.Marked, Client: d.name, User: d.person.id.String(), Peer: peer.String(), Item: testkit.Item{Message: newest.String()},
-		})
+		e := testkit.Entry{Kind: testkit.Marked, Client: d.name, User: d.person.id.String(), Item: testkit.Item{Message: newest.String()}}
+		if of.group.IsZero() {
+			e.Peer = of.person.String()
+		} else {
+			e.Group = of.group.String()
+		}
+		d.w.history.Add(e)
 	}
 }
 
@@ -194,7 +233,9 @@ func (d *device) post(ctx context.Context, rest *testkit.REST, a *attempt) bool 
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	d.w.history.Add(d.entry(testkit.Tried, a, 0))
-	m, again, err := rest.PostMessage(ctx, wire.PostedMessage{Recipient: a.to, Content: a.name, TempID: a.name})
+	m, again, err := rest.PostMessage(ctx, wire.PostedMessage{
+		Recipient: a.to.person, GroupChatID: a.to.group, Content: a.name, TempID: a.name,
+	})
 	if refused, ok := errors.AsType[*testkit.StatusError](err); ok {
 		return d.answered(a, 0, false, m.ID, false, refused.Code)
 	}

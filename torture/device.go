@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,16 +44,16 @@ type device struct {
 	asked      time.Time     // for a sync
 
 	mu     sync.Mutex
-	known  wire.Offset            // all before it is known
-	ahead  wire.Offset            // of the newest event, while the sync is not back
-	inStep bool                   // the sync is back
-	heard  wire.Offset            // the last one on this socket
-	newest map[id.User]id.Message // that was heard of somebody
+	known  wire.Offset             // all before it is known
+	ahead  wire.Offset             // of the newest event, while the sync is not back
+	inStep bool                    // the sync is back
+	heard  wire.Offset             // the last one on this socket
+	newest map[receiver]id.Message // that was heard of somebody, or in a group of others
 }
 
 func newDevice(w *world, p *person, number int) *device {
 	return &device{
-		w: w, person: p, name: fmt.Sprintf("device%d", number), random: w.randomness(uint64(number) + 1), newest: map[id.User]id.Message{},
+		w: w, person: p, name: fmt.Sprintf("device%d", number), random: w.randomness(uint64(number) + 1), newest: map[receiver]id.Message{},
 	}
 }
 
@@ -235,13 +236,16 @@ func (d *device) refused(err error) error {
 	return fmt.Errorf("%w: %w", errLockedOut, err)
 }
 
+// messageEvents tell of messages that are new.
+var messageEvents = []string{wire.MessageNew.Name(), wire.MessageSent.Name(), wire.GroupMessageNew.Name()}
+
 // hear records a durable event about a message. It runs on the socket's reader.
 func (d *device) hear(connection int, e testkit.Event) {
 	offset, err := wire.ParseOffset(e.Offset())
 	if err == nil && offset.Seq > 0 {
 		d.advance(offset)
 	}
-	if e.Name != wire.MessageNew.Name() && e.Name != wire.MessageSent.Name() {
+	if !slices.Contains(messageEvents, e.Name) {
 		return
 	}
 	var m wire.Message
@@ -261,7 +265,11 @@ func (d *device) hear(connection int, e testkit.Event) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if m.Sender.ID != d.person.id {
-		d.newest[m.Sender.ID] = m.ID
+		of := receiver{person: m.Sender.ID}
+		if m.GroupChat != nil {
+			of = receiver{group: *m.GroupChat}
+		}
+		d.newest[of] = m.ID
 	}
 }
 

@@ -1,5 +1,5 @@
 // Command torture proves what the server promises about messages. It starts the real binary,
-// lets people write to each other through both doors while bad things happen to the server and
+// lets people write to each other and in groups through both doors while bad things happen to the server and
 // to what keeps its data, and judges at the end what every client sent, was told and saw against
 // what is stored. It ends with 1 where a promise was broken, and keeps the history of that run
 // and what the servers printed.

@@ -49,9 +49,15 @@ var plants = map[string]plant{
 	}},
 	// The client's name for an attempt is ignored.
 	"no-dedup": {store: sqlite, edits: []edit{{
-		file: "internal/message/service.go",
+		file: "internal/message/draft.go",
 		old:  "ClientID: in.TempID, RepeatWindow: repeatWindow,",
 		new:  "RepeatWindow: 0,",
+	}}},
+	// Half of a group hears nothing of what is new in it.
+	"group-half-told": {store: sqlite, edits: []edit{{
+		file: "internal/message/send.go",
+		old:  "of.tell(arrived, m.Seq, w, others...)",
+		new:  "of.tell(arrived, m.Seq, w, others[:len(others)-len(others)/2]...)",
 	}}},
 	// An operation is answered before MongoDB has committed it.
 	"mongo-ack-before-commit": {store: onMongo, faults: []string{"server killed", "mongod killed"}, edits: []edit{
@@ -94,10 +100,14 @@ var plants = map[string]plant{
 	"replay-twice": {store: mongoJournal, faults: []string{"answers stalled", "mongod killed"}, edits: []edit{
 		{
 			file: "internal/mongostore/replay.go",
-			old:  "\t\treturn nil\n\t}\n\trows, err := t.rows(doc.Conv.conversation())\n",
-			new:  "\t}\n\trows, err := t.rows(doc.Conv.conversation())\n",
+			old:  "\t\treturn nil\n\t}\n\tif !doc.between() {\n",
+			new:  "\t}\n\tif !doc.between() {\n\t\tif known != nil {\n\t\t\treturn nil\n\t\t}\n",
 		},
-		{file: "internal/mongostore/replay.go", old: "\tt.insert(doc)\n", new: "\tif known == nil {\n\t\tt.insert(doc)\n\t}\n"},
+		{
+			file: "internal/mongostore/replay.go",
+			old:  "\tt.insert(doc)\n\tt.unit.highest = max(t.unit.highest, doc.Seq)\n\tfor _, row",
+			new:  "\tif known == nil {\n\t\tt.insert(doc)\n\t}\n\tt.unit.highest = max(t.unit.highest, doc.Seq)\n\tfor _, row",
+		},
 	}},
 	// A server that starts does not look into its journal.
 	"journal-forgotten": {store: mongoJournal, faults: []string{"server killed while the database is in trouble"}, edits: []edit{{

@@ -80,6 +80,19 @@ func messages(h *testkit.History) int {
 	return len(attempts)
 }
 
+// inGroups counts what is stored in groups.
+func inGroups(h *testkit.History) int {
+	stored := map[string]bool{}
+	for _, e := range h.Entries() {
+		if e.Kind == testkit.Stored && e.Group != "" {
+			for _, m := range e.Items {
+				stored[m.Message] = true
+			}
+		}
+	}
+	return len(stored)
+}
+
 // recovered counts the sockets that were told what they missed.
 func recovered(h *testkit.History) int {
 	n := 0
@@ -95,8 +108,8 @@ func recovered(h *testkit.History) int {
 // returns an error.
 func (r report) verdict(out io.Writer) error {
 	h := r.history
-	_, err := fmt.Fprintf(out, "torture: %s, seed %d, %s: %d messages acknowledged, %d tries, %d events seen, %d syncs with %d messages, %d recoveries; %d faults (%s); %d violations\n",
-		r.store, r.seed, r.took.Round(100*time.Millisecond), messages(h), h.Count(testkit.Tried), h.Count(testkit.Saw), h.Count(testkit.Synced), missed(h), recovered(h),
+	_, err := fmt.Fprintf(out, "torture: %s, seed %d, %s: %d messages acknowledged, %d stored in groups, %d tries, %d events seen, %d syncs with %d messages, %d recoveries; %d faults (%s); %d violations\n",
+		r.store, r.seed, r.took.Round(100*time.Millisecond), messages(h), inGroups(h), h.Count(testkit.Tried), h.Count(testkit.Saw), h.Count(testkit.Synced), missed(h), recovered(h),
 		r.total(), r.counts(), len(r.violations))
 	if err != nil || len(r.violations) == 0 {
 		return err

@@ -52,8 +52,9 @@ func TestTheServerKeepsItsPromises(t *testing.T) {
 			if err := r.verdict(os.Stderr); err != nil {
 				t.Error(err)
 			}
-			if acked, seen := messages(r.history), r.history.Count(testkit.Saw); acked < 100 || seen < acked || r.total() == 0 {
-				t.Errorf("%d acknowledgements, %d events and %d faults: the run proves nothing", acked, seen, r.total())
+			acked, seen, grouped := messages(r.history), r.history.Count(testkit.Saw), inGroups(r.history)
+			if acked < 100 || grouped < 20 || seen < acked || r.total() == 0 {
+				t.Errorf("%d acknowledgements, %d messages in groups, %d events and %d faults: the run proves nothing", acked, grouped, seen, r.total())
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ import (
 const (
 	people      = 5
 	twoDevices  = 2 // of them have a second device
+	threeOfThem = 3 // are in the second group; all are in the first
 	joinTimeout = 60 * time.Second
 	settleTime  = 60 * time.Second // for what is open when the faults end
 	readTimeout = 2 * time.Minute  // for everything that is stored
@@ -54,6 +56,7 @@ type world struct {
 	disk    *powercut.FS // nil where there is none
 	db      *database    // nil on the embedded store
 	people  []*person
+	groups  []*group
 	count   map[string]int // of the faults that happened, by name
 
 	acked, heard atomic.Int64 // attempts that succeeded; events that told of a message
@@ -67,6 +70,14 @@ type person struct {
 	id    id.User
 	token string
 }
+
+// A group is one of some of the people, the same all the time.
+type group struct {
+	id      id.Group
+	members []*person
+}
+
+func (g *group) has(p *person) bool { return slices.Contains(g.members, p) }
 
 // randomness returns the numbers that settle what one part of a run does.
 func (c config) randomness(part uint64) *rand.Rand { return rand.New(rand.NewPCG(c.seed, part)) }
@@ -165,7 +176,7 @@ type broken struct {
 
 func (b broken) Unwrap() error { return b.error }
 
-// join makes the accounts.
+// join makes the accounts and the groups.
 func (w *world) join(ctx context.Context, at *instance) error {
 	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
 	defer cancel()
@@ -182,6 +193,29 @@ func (w *world) join(ctx context.Context, at *instance) error {
 		w.people = append(w.people, p)
 		w.history.Add(testkit.Entry{Kind: testkit.Joined, User: p.id.String()})
 	}
+	for _, members := range [][]*person{w.people, w.people[:threeOfThem]} {
+		if err := w.form(ctx, at, members); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// form makes a group of some people.
+func (w *world) form(ctx context.Context, at *instance, members []*person) error {
+	in := wire.NewGroup{Name: fmt.Sprint("group", len(w.groups))}
+	e := testkit.Entry{Kind: testkit.Formed, Members: []string{members[0].id.String()}}
+	for _, p := range members[1:] {
+		in.MemberIDs = append(in.MemberIDs, p.id)
+		e.Members = append(e.Members, p.id.String())
+	}
+	made, err := (&testkit.REST{BaseURL: at.server.BaseURL, Token: members[0].token}).CreateGroup(ctx, in)
+	if err != nil {
+		return fmt.Errorf("make %s: %w", in.Name, err)
+	}
+	w.groups = append(w.groups, &group{id: made.ID, members: members})
+	e.Group = made.ID.String()
+	w.history.Add(e)
 	return nil
 }
 
@@ -257,7 +291,7 @@ func (w *world) readTwice(ctx context.Context) error {
 	return w.stop(active)
 }
 
-// read records what is stored, as both people of each conversation read it.
+// read records what is stored, as everybody in each conversation reads it.
 func (w *world) read(ctx context.Context, at *instance) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
@@ -270,11 +304,25 @@ func (w *world) read(ctx context.Context, at *instance) error {
 			}
 			w.history.Add(testkit.Entry{Kind: testkit.Stored, User: p.id.String(), Peer: peer.id.String(), Items: items(thread)})
 		}
+		for _, g := range w.groups {
+			if !g.has(p) {
+				continue
+			}
+			thread, err := rest.GroupThread(ctx, g.id)
+			if err != nil {
+				return broken{"reads", fmt.Errorf("read a group: %w", err)}
+			}
+			w.history.Add(testkit.Entry{Kind: testkit.Stored, User: p.id.String(), Item: testkit.Item{Group: g.id.String()}, Items: items(thread)})
+		}
 		list, err := rest.Conversations(ctx)
 		if err != nil {
 			return broken{"reads", fmt.Errorf("read the list: %w", err)}
 		}
-		w.history.Add(testkit.Entry{Kind: testkit.Listed, User: p.id.String(), Rows: rows(list)})
+		groups, err := rest.Groups(ctx)
+		if err != nil {
+			return broken{"reads", fmt.Errorf("read the groups: %w", err)}
+		}
+		w.history.Add(testkit.Entry{Kind: testkit.Listed, User: p.id.String(), Rows: append(rows(list), groupRows(groups)...)})
 	}
 	return nil
 }
@@ -288,10 +336,13 @@ func items(ms []wire.Message) []testkit.Item {
 }
 
 func item(m wire.Message) testkit.Item {
-	return testkit.Item{
-		Message: m.ID.String(), Seq: m.Seq, Sender: m.Sender.ID.String(), Recipient: m.Recipient.ID.String(),
-		Tag: m.Content, CreatedAt: m.CreatedAt,
+	it := testkit.Item{Message: m.ID.String(), Seq: m.Seq, Sender: m.Sender.ID.String(), Tag: m.Content, CreatedAt: m.CreatedAt}
+	if m.GroupChat != nil {
+		it.Group = m.GroupChat.String()
+	} else {
+		it.Recipient = m.Recipient.ID.String()
 	}
+	return it
 }
 
 func rows(list []wire.Conversation) []testkit.Row {
@@ -303,6 +354,20 @@ func rows(list []wire.Conversation) []testkit.Row {
 		}
 		if c.LastReadMessageID != nil {
 			out[i].Read = c.LastReadMessageID.String()
+		}
+	}
+	return out
+}
+
+func groupRows(list []wire.GroupRow) []testkit.Row {
+	out := make([]testkit.Row, len(list))
+	for i, g := range list {
+		out[i] = testkit.Row{Peer: g.ID.String(), Unread: g.UnreadCount}
+		if g.LastMessage != nil {
+			out[i].Last = g.LastMessage.ID.String()
+		}
+		if g.LastReadMessageID != nil {
+			out[i].Read = g.LastReadMessageID.String()
 		}
 	}
 	return out
