@@ -5,7 +5,7 @@ LINT    := bin/golangci-lint
 PAGE    := web/dist/index.html
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
-.PHONY: run build no-page talk test test-mongodb check lint generate generated prove screenshots fuzz bench bench-product bench-engine torture clean
+.PHONY: run build no-page talk test test-mongodb test-tools check lint generate generated prove screenshots fuzz bench bench-product bench-engine torture clean
 
 run: build ## start on http://localhost:9000 with the embedded store in ./data
 	@echo "Starting on http://localhost:9000 with the embedded store in ./data. Ctrl-C stops it."
@@ -26,13 +26,16 @@ no-page:
 talk: web/node_modules ## two people sign up and talk through the stock socket.io-client
 	cd web && node talk.mjs
 
-test: web/node_modules build ## all tests, race detector on
+test: web/node_modules build ## the tests of the server and the page, race detector on
 	./scripts/test.sh
 
-test-mongodb: web/node_modules build ## the tests of the whole server once more, on MongoDB
+test-mongodb: web/node_modules build ## the journal's tests, and those of the whole server once more on MongoDB
 	./scripts/test.sh mongodb
 
-check: lint generated test test-mongodb prove ## what has to pass before a change lands
+test-tools: build bench/node/former/node_modules ## the tests of torture and bench
+	./scripts/test.sh tools
+
+check: lint generated test test-mongodb test-tools prove ## what has to pass before a change lands
 
 lint: $(LINT)
 	@for m in $(MODULES); do echo "lint $$m"; (cd $$m && $(CURDIR)/$(LINT) run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
