@@ -144,10 +144,18 @@ func serve(vars map[string]string, stderr io.Writer) error {
 		// sockets wait for shall not wait behind it.
 		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
-	defer heap.Keep(heap.Enough)()
+	defer keepHeap(vars)()
 	return app.Run(ctx, c, log, func(addr net.Addr) {
 		log.Info("listening", "address", addr.String(), "data", c.Kept(), "env", string(c.Env))
 	})
+}
+
+// keepHeap has a small heap collected rarely, unless the operator has said when to collect.
+func keepHeap(vars map[string]string) (stop func()) {
+	if vars["GOGC"] != "" {
+		return func() {}
+	}
+	return heap.Keep(heap.Enough)
 }
 
 func config(args []string, vars map[string]string, stdout, stderr io.Writer) error {

@@ -4,7 +4,6 @@
 package heap
 
 import (
-	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -21,11 +20,9 @@ const (
 
 // Keep lets the heap grow to floor bytes before it is collected, however little of it lives; from
 // there on the runtime's own rule holds. It looks again after each collection, until stop is
-// called. Where GOGC is set it does nothing. It is for the whole process: one call at a time.
+// called. It is for the whole process: one call at a time, and none where an operator has said by
+// GOGC when to collect.
 func Keep(floor uint64) (stop func()) {
-	if os.Getenv("GOGC") != "" {
-		return func() {}
-	}
 	k := &keeper{floor: floor}
 	k.look()
 	k.await()
